@@ -1,0 +1,132 @@
+package schema
+
+// Media types of the objects and their parts (OCI).
+const (
+	MediaTypeClosure      = "application/vnd.reprise.closure.v1+json"
+	MediaTypeDataset      = "application/vnd.reprise.dataset.v1+json"
+	MediaTypeVerification = "application/vnd.reprise.verification.v1+json"
+	MediaTypeJournal      = "application/vnd.reprise.journal.v1+jsonl"
+	MediaTypeTelemetry    = "application/vnd.reprise.telemetry.v1+jsonl"
+	MediaTypeState        = "application/vnd.reprise.state.v1+safetensors"
+	MediaTypeRecords      = "application/vnd.reprise.records.v1"
+	MediaTypeWeights      = "application/vnd.cncf.model.weight.v1.raw"
+	MediaTypeDocument     = "application/vnd.cncf.model.doc.v1.raw"
+	MediaTypeEngine       = "application/wasm"
+)
+
+// Paths inside a closure.
+const (
+	PathClosure    = "closure.json"
+	PathReadme     = "README.md"
+	PathLicense    = "LICENSE"
+	PathCitation   = "CITATION.cff"
+	PathEngine     = "code/engine.wasm"
+	PathParameters = "params/model.safetensors"
+	PathState      = "state/optimizer.safetensors"
+	PathJournal    = "journal/train.jsonl"
+	PathTelemetry  = "journal/telemetry.jsonl"
+)
+
+// Closure is closure.json.
+type Closure struct {
+	SchemaVersion int      `json:"schemaVersion"` // 1
+	Name          string   `json:"name"`
+	Version       string   `json:"version"`
+	Title         string   `json:"title,omitempty"`
+	Description   string   `json:"description,omitempty"`
+	Authors       []Author `json:"authors,omitempty"`
+	License       string   `json:"license,omitempty"`
+	Keywords      []string `json:"keywords,omitempty"`
+	Task          string   `json:"task,omitempty"`
+	Created       string   `json:"created"` // RFC 3339; honours SOURCE_DATE_EPOCH
+	Citation      string   `json:"citation,omitempty"`
+
+	Model     Model            `json:"model"`     // resolved
+	Algorithm Algorithm        `json:"algorithm"` // resolved
+	Datasets  []ClosureDataset `json:"datasets"`  // sorted by role
+	// Specification is the digest of the canonical Resolved document.
+	Specification Digest `json:"specification"`
+
+	Engine     EngineReference `json:"engine"`
+	Files      []File          `json:"files"` // sorted by path; every layer of the manifest
+	Parameters ParametersClaim `json:"parameters"`
+	Run        RunClaim        `json:"run"`
+	Results    []Result        `json:"results"`
+	Parents    []Parent        `json:"parents,omitempty"`
+}
+
+// ClosureDataset is a dataset that the closure was trained or tested on.
+type ClosureDataset struct {
+	ResolvedDataset
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Digest  Digest `json:"digest"` // of the dataset's manifest
+}
+
+// EngineReference names the engine. Foreign says that it was declared rather than compiled from the specification.
+type EngineReference struct {
+	Digest   Digest `json:"digest"`
+	ABI      int    `json:"abi"`
+	Compiler string `json:"compiler,omitempty"`
+	Foreign  bool   `json:"foreign,omitempty"`
+}
+
+// File is one layer of the manifest.
+type File struct {
+	Path      string `json:"path"`
+	Role      string `json:"role"` // engine, parameters, state, journal, telemetry, document
+	MediaType string `json:"mediaType"`
+	Digest    Digest `json:"sha256"`
+	Size      int64  `json:"size"`
+}
+
+// ParametersClaim identifies the trained parameters by their content digest.
+type ParametersClaim struct {
+	Step   int64  `json:"step"`
+	Digest Digest `json:"digest"`
+}
+
+// RunClaim is the content digest of parameters and state together, which identifies the whole run.
+type RunClaim struct {
+	Digest Digest `json:"digest"`
+}
+
+// Metrics that a Result can claim.
+const (
+	MetricAccuracy = "accuracy" // Correct of Total; counted by the host from predict
+	MetricLoss     = "loss"     // Sum (2⁻²⁰ fixed point) of Total; only evaluate can compute it
+)
+
+// Result is a claim: an exact value of a metric on a split.
+type Result struct {
+	Metric  string `json:"metric"`
+	Dataset Digest `json:"dataset"` // of the dataset's manifest
+	Split   string `json:"split"`
+	Step    int64  `json:"step"`
+	Correct *int64 `json:"correct,omitempty"`
+	Sum     *int64 `json:"sum,omitempty"`
+	Total   int64  `json:"total"`
+}
+
+// Relations of a closure to a parent.
+const (
+	RelationResumed   = "resumed"
+	RelationRetrained = "retrained"
+	RelationFineTuned = "fine-tuned"
+	RelationForked    = "forked"
+)
+
+// Parent is a closure that this one came from.
+type Parent struct {
+	Digest   Digest `json:"digest"`
+	Relation string `json:"relation"`
+}
+
+// Resolved returns the identity of the closure's run, whose canonical digest must equal Specification.
+func (c *Closure) Resolved() Resolved {
+	r := Resolved{Model: c.Model, Algorithm: c.Algorithm}
+	for _, d := range c.Datasets {
+		r.Datasets = append(r.Datasets, d.ResolvedDataset)
+	}
+	return r
+}
