@@ -56,6 +56,8 @@ func (e *Damaged) Error() string {
 	lines := make([]string, len(e.Blobs))
 	for i, b := range e.Blobs {
 		switch {
+		case b.Reason != "":
+			lines[i] = b.Path + ": " + b.Reason
 		case b.Observed.IsZero():
 			lines[i] = fmt.Sprintf("%s: missing or cut short; it should be %s", b.Path, b.Expected)
 		default:

@@ -46,11 +46,13 @@ type ClaimValue struct {
 	Total   int64  `json:"total"`
 }
 
-// DamagedBlob is a file whose bytes differ from the digest that names it. Observed is zero where it is missing.
+// DamagedBlob is a file whose bytes differ from the digest that names it. Observed is zero where it is missing. Reason
+// says what is wrong where no digest can: a document that cannot be read, a size that a manifest states differently.
 type DamagedBlob struct {
 	Path     string `json:"path"`
-	Expected Digest `json:"expected"`
+	Expected Digest `json:"expected,omitzero"`
 	Observed Digest `json:"observed,omitzero"`
+	Reason   string `json:"reason,omitempty"`
 }
 
 // ReplayReport answers `reprise replay --json`.

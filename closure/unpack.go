@@ -1,0 +1,99 @@
+package closure
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/reprise-ml/reprise/schema"
+)
+
+// Unpack writes the files of a closure or dataset to a directory, which must be absent or empty: anything else gives
+// *schema.Invalid. Every byte is verified before the first file appears. An absent directory then appears at once; an
+// empty one is filled, its document last.
+func Unpack(ctx context.Context, m *Manifest, blobs Blobs, dir string) error {
+	if err := m.check("manifest " + m.Digest().Short()); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	exists, err := isEmpty(dir)
+	if err != nil {
+		return err
+	}
+	// The temporary directory lies on the same file system as what it becomes.
+	parent := dir
+	if !exists {
+		parent = filepath.Dir(dir)
+		if err := os.MkdirAll(parent, 0o777); err != nil {
+			return err
+		}
+	}
+	partial, err := os.MkdirTemp(parent, ".partial-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(partial) // does nothing after the rename
+	for _, d := range m.Blobs() {
+		err := WriteFile(partial, Content{Path: d.Path(), Write: func(w io.Writer) error {
+			return copyBlob(ctx, blobs, d.Path(), d.Digest, d.Size, w)
+		}})
+		if err != nil {
+			return err
+		}
+	}
+	if exists {
+		return moveInto(partial, dir, m.Config.Path())
+	}
+	if err := os.Chmod(partial, 0o755); err != nil {
+		return err
+	}
+	return os.Rename(partial, dir)
+}
+
+// isEmpty reports whether the directory exists, which must then be empty.
+func isEmpty(dir string) (exists bool, err error) {
+	entries, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case errors.Is(err, syscall.ENOTDIR):
+		return false, schema.Invalidf(filepath.Base(dir), "", "it is not a directory: choose a new one")
+	case err != nil:
+		return false, err
+	case len(entries) > 0:
+		return false, schema.Invalidf(filepath.Base(dir), "", "the directory is not empty: choose a new one")
+	}
+	return true, nil
+}
+
+// moveInto moves the entries of one directory to another, that of the given name last.
+func moveInto(from, to, last string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == last {
+			continue
+		}
+		if err := os.Rename(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			return err
+		}
+	}
+	return os.Rename(filepath.Join(from, last), filepath.Join(to, last))
+}
+
+// Document reads the document of an unpacked manifest, a *schema.Closure or *schema.Dataset.
+func Document(ctx context.Context, blobs Blobs, m *Manifest) (any, error) {
+	if m.ArtifactType == schema.MediaTypeDataset {
+		return LoadDataset(ctx, blobs, m)
+	}
+	return LoadClosure(ctx, blobs, m)
+}

@@ -1,0 +1,66 @@
+package schema
+
+import (
+	"encoding/json"
+)
+
+// ReadSpecification reads a closure.yaml, in YAML or JSON. name is what an *Invalid calls it. Attributes are as they
+// were given: the compiler resolves them.
+func ReadSpecification(name string, data []byte) (*Specification, error) {
+	s, err := parse(name, data, maxSpecification)
+	if err != nil {
+		return nil, err
+	}
+	expandComponents(s.value)
+	return read(s, KindSpecification, checkSpecification)
+}
+
+// ReadClosure reads a closure.json, in any spelling of JSON.
+func ReadClosure(name string, data []byte) (*Closure, error) {
+	return readJSON(KindClosure, name, data, checkClosure)
+}
+
+// ReadDataset reads a dataset.json.
+func ReadDataset(name string, data []byte) (*Dataset, error) {
+	return readJSON(KindDataset, name, data, checkDataset)
+}
+
+// ReadEngineSection reads the JSON of the custom section "reprise.engine". Whether it fits the engine's code and memory
+// is for the engine's validator to say.
+func ReadEngineSection(name string, data []byte) (*EngineSection, error) {
+	return readJSON(KindEngineSection, name, data, checkEngineSection)
+}
+
+// ReadReport reads what a command printed with --json; T is the report's type.
+func ReadReport[T any](kind DocumentKind, name string, data []byte) (*T, error) {
+	return readJSON(kind, name, data, func(*source, *T) {})
+}
+
+func readJSON[T any](kind DocumentKind, name string, data []byte, rules func(*source, *T)) (*T, error) {
+	s, err := parseJSON(name, data, maxDocument)
+	if err != nil {
+		return nil, err
+	}
+	return read(s, kind, rules)
+}
+
+// read checks values against their schema, makes the Go type of them, and checks the rules that a schema cannot say.
+func read[T any](s *source, kind DocumentKind, rules func(*source, *T)) (*T, error) {
+	if err := s.check(kind); err != nil {
+		return nil, err
+	}
+	// Written anew, 16.0 is 16 and fits an int.
+	text, err := json.Marshal(s.value)
+	if err != nil {
+		return nil, Invalidf(s.document, "", "%s", err)
+	}
+	v := new(T)
+	if err := json.Unmarshal(text, v); err != nil {
+		return nil, Invalidf(s.document, "", "%s", err)
+	}
+	rules(s, v)
+	if err := s.refusal(); err != nil {
+		return nil, err
+	}
+	return v, nil
+}

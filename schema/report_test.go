@@ -1,0 +1,86 @@
+package schema_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reprise-ml/reprise/schema"
+)
+
+// What commands print with --json validates against its schema.
+func TestReports(t *testing.T) {
+	d := digest("something")
+	n := func(v int64) *int64 { return &v }
+	damaged := []schema.DamagedBlob{{Path: "code/engine.wasm", Expected: d}, {Path: "README.md", Expected: d, Observed: digest("else")}}
+	reports := map[string]struct {
+		kind  schema.DocumentKind
+		value any
+	}{
+		"verify": {schema.KindVerifyReport, schema.VerifyReport{
+			Closure: d, Name: "mnist", Version: "1.0.0", Verdict: schema.VerdictDiffers, Derivation: schema.Derived, Damaged: damaged,
+			Claims: []schema.ClaimReport{{
+				Metric: "accuracy", Split: "test", Claimed: schema.ClaimValue{Correct: n(9), Total: 10},
+				Observed: schema.ClaimValue{Correct: n(8), Total: 10}, Verdict: schema.VerdictDiffers,
+			}},
+		}},
+		"replay that differs": {schema.KindReplayReport, schema.ReplayReport{
+			Closure: d, Verdict: schema.VerdictDiffers, Derivation: schema.Foreign, Steps: 3,
+			FirstDifference: &schema.Difference{Step: 3, What: "loss", Recorded: "1", Observed: "2"},
+		}},
+		"replay": {schema.KindReplayReport, schema.ReplayReport{Closure: d, Verdict: schema.VerdictIdentical, Derivation: schema.Derived, Run: d}},
+		"train": {schema.KindTrainReport, schema.TrainReport{
+			Directory: "out", Engine: d, Parameters: d, Run: d, Steps: 10,
+			Results: []schema.Result{{Metric: "accuracy", Dataset: d, Split: "test", Step: 10, Correct: n(1), Total: 2}},
+		}},
+		"fsck":               {schema.KindFsckReport, schema.FsckReport{Checked: 2, Damaged: damaged}},
+		"list":               {schema.KindListReport, []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "dataset"}}},
+		"publish":            {schema.KindPublishReport, schema.PublishReport{Name: "mnist", Version: "1.0.0", Digest: d}},
+		"dataset":            {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Classes: []string{"0"}, Splits: map[string]int64{"train": 1}, Record: exampleRecord()}},
+		"dataset of numbers": {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Splits: map[string]int64{}, Record: exampleRecord()}},
+		"predict":            {schema.KindPredictReport, []schema.PredictReport{{Input: "a.png", Class: "7", Probabilities: []float64{0.25, 0.75}}}},
+		"failure":            {schema.KindFailure, schema.Failure{Error: schema.FailureDetail{Code: 2, Message: "no", Where: "here", Hint: "do"}}},
+	}
+	for name, report := range reports {
+		t.Run(name, func(t *testing.T) {
+			if err := schema.Validate(report.kind, name, canonical(t, report.value)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("read", func(t *testing.T) {
+		want := reports["verify"].value.(schema.VerifyReport)
+		got, err := schema.ReadReport[schema.VerifyReport](schema.KindVerifyReport, "verify", canonical(t, want))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(&want, got, compareDigests); diff != "" {
+			t.Error(diff)
+		}
+	})
+	t.Run("refused", func(t *testing.T) {
+		got := problemsOf(t, func() error { return schema.Validate(schema.KindFailure, "failure", []byte(`{"error":{"code":7}}`)) })
+		if want := "error.message: is missing; it should be a text\nerror.code: 7 is not an integer from 1 to 4"; got != want {
+			t.Errorf("told:\n%s\nwant:\n%s", got, want)
+		}
+	})
+}
+
+func TestManifest(t *testing.T) {
+	descriptor := map[string]any{"mediaType": schema.MediaTypeClosure, "digest": digest("closure"), "size": 2}
+	layer := map[string]any{
+		"mediaType": schema.MediaTypeEngine, "digest": digest("engine"), "size": 8,
+		"annotations": map[string]any{"org.opencontainers.image.title": schema.PathEngine, "org.cncf.model.filepath": schema.PathEngine},
+	}
+	manifest := map[string]any{
+		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "artifactType": schema.MediaTypeClosure,
+		"config": descriptor, "layers": []any{layer}, "annotations": map[string]any{"org.opencontainers.image.version": "1.0.0"},
+	}
+	if err := schema.Validate(schema.KindManifest, "manifest", canonical(t, manifest)); err != nil {
+		t.Error(err)
+	}
+	delete(layer, "annotations")
+	if schema.Validate(schema.KindManifest, "manifest", canonical(t, manifest)) == nil {
+		t.Error("a layer without a path passes")
+	}
+}

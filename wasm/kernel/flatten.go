@@ -1,0 +1,33 @@
+package kernel
+
+import (
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+)
+
+// flatten makes one row of an example, in the order of its shape (height, width, channels).
+type flatten struct{}
+
+func (flatten) Declaration() schema.Declaration {
+	return schema.Declaration{Name: "flatten", Doc: "One row of all elements, in the order height, width, channels."}
+}
+
+func (flatten) Infer(_ schema.Attributes, in []int) (graph.Inference, error) {
+	return graph.Inference{Shape: []int{schema.Elements(in)}}, nil
+}
+
+func (flatten) Place(_ *graph.Node, in Layout, _ Tile) Placement {
+	return Placement{Out: Rows, InPlace: in == Rows}
+}
+
+func (flatten) Emit(e *Emitter, n *Node) Kernels {
+	if n.In.Layout == Rows {
+		return Kernels{}
+	}
+	forward := e.define(n.Name+".forward", func(c *code) { transpose(c, n.In, n.Out) })
+	k := Kernels{Forward: forward, Infer: forward}
+	if n.needsInGrad() {
+		k.Backward = e.define(n.Name+".backward", func(c *code) { transpose(c, n.OutGrad, n.InGrad) })
+	}
+	return k
+}

@@ -1,0 +1,389 @@
+package kernel
+
+import asm "github.com/reprise-ml/reprise/wasm/module"
+
+// Head is what stands behind the last layer: the loss with its gradient, the count of correct answers, and what predict
+// writes. It works on a tile with the examples in the lanes.
+type Head struct {
+	Loss    string
+	Outputs Buffer // Rows: the last layer
+	Grad    Buffer // Rows: the loss's gradient by it
+	Classes int    // of a class target; 0 where the target is a vector of f32
+	// Scratch: the outputs in Sites, what predict writes in Sites (probabilities, or the outputs), target vectors in
+	// Sites, and one vector group of f32 or i32 each.
+	Values, Predictions, Targets Buffer
+	Normalizer, Labels, Valid    int // log Σ exp; class of each lane as i32; ~0 where the lane holds an example
+	Losses                       int
+	Target                       int // the region target, rows of TargetBytes
+	TargetDType                  string
+	First, Count                 int // addresses of i32: the tile's first example, and the examples of the call
+	Output                       int // the region output
+	LossSum, Correct             int // addresses of i64
+}
+
+// Losses that a model may name.
+func Losses() []string { return []string{SoftmaxCrossEntropy, MeanSquaredError} }
+
+// Names of losses.
+const (
+	// SoftmaxCrossEntropy is −log p_t with p = softmax(x), by p_j = exp(x_j − max x) / Σ_j; gradient p − onehot(t).
+	SoftmaxCrossEntropy = "softmax-cross-entropy"
+	// MeanSquaredError is Σ_j (x_j − t_j)² / J; gradient 2·(x_j − t_j) / J. A class target is a one-hot vector.
+	MeanSquaredError = "mean-squared-error"
+)
+
+// lossLimit and lossScale: each example's loss is clamped to ±2¹⁴ and counted in 2⁻²⁰ (DESIGN §5).
+const (
+	lossLimit = 1 << 14
+	lossScale = 1 << 20
+)
+
+func (h Head) units() int  { return h.Outputs.Elements() }
+func (h Head) groups() int { return h.Outputs.Lanes / 4 }
+
+// lanes runs body for each vector of four lanes, v being its byte offset in a site.
+func (h Head) lanes(c *code, body func(v int)) {
+	for g := range h.groups() {
+		body(16 * g)
+	}
+}
+
+// Predict emits: Outputs → Predictions (and Values, Normalizer).
+func (h Head) Predict(e *Emitter) Fn {
+	return *e.define("head.predict", func(c *code) {
+		transpose(c, h.Outputs, h.Values)
+		p := c.Local(asm.I32)
+		site, end := h.Values.Site(), h.units()*h.Values.Site()
+		if h.Loss != SoftmaxCrossEntropy {
+			x := c.Local(asm.V128)
+			eachVector(c, []int{h.Values.Addr, h.Predictions.Addr}, end, func(at func(int) (local, int)) {
+				from, o := at(0)
+				to, q := at(1)
+				c.Get(to)
+				c.Load(asm.V128Load, from, o)
+				c.Mem(asm.V128Store, q)
+			})
+			c.Release(p, x)
+			return
+		}
+		top, sum, x := c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128)
+		h.lanes(c, func(v int) {
+			c.I32x4(-1 << 23) // −∞
+			c.Set(top)
+			c.For(p, 0, end, site, func() {
+				c.Get(top)
+				c.Load(asm.V128Load, p, h.Values.Addr+v)
+				c.Op(asm.F32x4PMax)
+				c.Set(top)
+			})
+			c.I32x4(0)
+			c.Set(sum)
+			c.For(p, 0, end, site, func() {
+				c.Load(asm.V128Load, p, h.Values.Addr+v)
+				c.Get(top)
+				c.Op(asm.F32x4Sub)
+				c.Set(x)
+				Exp(c, x)
+				c.Set(x)
+				c.Get(p, x)
+				c.Mem(asm.V128Store, h.Predictions.Addr+v)
+				c.Get(sum, x)
+				c.Op(asm.F32x4Add)
+				c.Set(sum)
+			})
+			c.For(p, 0, end, site, func() {
+				c.Get(p)
+				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
+				c.Get(sum)
+				c.Op(asm.F32x4Div)
+				c.Mem(asm.V128Store, h.Predictions.Addr+v)
+			})
+			c.I32(h.Normalizer)
+			Log(c, sum)
+			c.Get(top)
+			c.Op(asm.F32x4Add)
+			c.Mem(asm.V128Store, v)
+		})
+		c.Release(p, top, sum, x)
+	})
+}
+
+// LoadTargets emits: the tile's targets → Labels or Targets, and Valid. Its result is 1 where a label is not a class.
+func (h Head) LoadTargets(e *Emitter) Fn {
+	return e.Define("head.targets", nil, []asm.ValType{asm.I32}, func(c *code, _ []local) {
+		lane, example, label, bad := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+		c.SetI32(bad, 0)
+		c.For(lane, 0, h.Outputs.Lanes, 1, func() {
+			c.I32(h.First)
+			c.Mem(asm.I32Load, 0)
+			c.Get(lane)
+			c.Op(asm.I32Add)
+			c.Set(example)
+			scaled(c, lane, 4)
+			c.I32(0)
+			c.Get(example)
+			c.I32(h.Count)
+			c.Mem(asm.I32Load, 0)
+			c.Op(asm.I32LtS, asm.I32Sub) // −1 where true
+			c.Mem(asm.I32Store, h.Valid)
+			if h.Classes == 0 {
+				return
+			}
+			if h.TargetDType == "u16" {
+				scaled(c, example, 2)
+				c.Mem(asm.I32Load16U, h.Target)
+			} else {
+				c.Get(example)
+				c.Mem(asm.I32Load8U, h.Target)
+			}
+			c.Set(label)
+			scaled(c, lane, 4)
+			c.Get(label)
+			c.Mem(asm.I32Store, h.Labels)
+			c.Get(label)
+			c.I32(h.Classes)
+			c.Op(asm.I32GeU)
+			scaled(c, lane, 4)
+			c.Mem(asm.I32Load, h.Valid)
+			c.Op(asm.I32And)
+			c.Get(bad)
+			c.Op(asm.I32Or)
+			c.Set(bad)
+		})
+		if h.Classes == 0 {
+			h.targetVectors(c)
+		}
+		c.Get(bad)
+		c.Release(lane, example, label)
+	})
+}
+
+// targetVectors spreads f32 target rows over lanes.
+func (h Head) targetVectors(c *code) {
+	lane, j, from, to := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	units := h.units()
+	c.For(lane, 0, h.Outputs.Lanes, 1, func() {
+		c.I32(h.First)
+		c.Mem(asm.I32Load, 0)
+		c.Get(lane)
+		c.Op(asm.I32Add)
+		c.I32(4 * units)
+		c.Op(asm.I32Mul)
+		c.Set(from)
+		scaled(c, lane, 4)
+		c.Set(to)
+		c.For(j, 0, units, 1, func() {
+			c.Get(to)
+			c.Load(asm.I32Load, from, h.Target)
+			c.Mem(asm.I32Store, h.Targets.Addr)
+			c.AddTo(from, 4)
+			c.AddTo(to, h.Targets.Site())
+		})
+	})
+	c.Release(lane, j, from, to)
+}
+
+// target pushes t_j for the lanes at v; j is the local with the class, p the byte offset of its site.
+func (h Head) target(c *code, j, p local, v int) {
+	if h.Classes == 0 {
+		c.Load(asm.V128Load, p, h.Targets.Addr+v)
+		return
+	}
+	h.isTarget(c, j, v)
+	c.F32x4(1)
+	c.Op(asm.V128And)
+}
+
+// isTarget pushes ~0 in the lanes at v whose class is j.
+func (h Head) isTarget(c *code, j local, v int) {
+	c.I32(h.Labels)
+	c.Mem(asm.V128Load, v)
+	c.Get(j)
+	c.Op(asm.I32x4Splat, asm.I32x4Eq)
+}
+
+// Score emits: adds the tile's losses and correct answers to LossSum and Correct.
+func (h Head) Score(e *Emitter) Fn {
+	return *e.define("head.score", func(c *code) {
+		j, p := c.Local(asm.I32), c.Local(asm.I32)
+		x, best, which, loss := c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128)
+		site := h.Values.Site()
+		each := func(body func()) {
+			c.SetI32(p, 0)
+			c.For(j, 0, h.units(), 1, func() {
+				body()
+				c.AddTo(p, site)
+			})
+		}
+		h.lanes(c, func(v int) {
+			c.I32x4(0)
+			c.Set(loss)
+			each(func() {
+				if h.Loss == SoftmaxCrossEntropy { // x_t, of which exactly one term is not +0
+					c.Get(loss)
+					h.isTarget(c, j, v)
+					c.Load(asm.V128Load, p, h.Values.Addr+v)
+					c.Op(asm.V128And, asm.V128Or)
+				} else {
+					c.Load(asm.V128Load, p, h.Values.Addr+v)
+					h.target(c, j, p, v)
+					c.Op(asm.F32x4Sub)
+					c.Set(x)
+					c.Get(loss, x, x)
+					c.Op(asm.F32x4Mul, asm.F32x4Add)
+				}
+				c.Set(loss)
+			})
+			c.I32(h.Losses)
+			if h.Loss == SoftmaxCrossEntropy {
+				c.I32(h.Normalizer)
+				c.Mem(asm.V128Load, v)
+				c.Get(loss)
+				c.Op(asm.F32x4Sub)
+			} else {
+				c.Get(loss)
+				c.F32x4(1 / float32(h.units()))
+				c.Op(asm.F32x4Mul)
+			}
+			c.Mem(asm.V128Store, v)
+			if h.Classes == 0 {
+				return
+			}
+			c.I32(0)
+			c.Mem(asm.V128Load, h.Predictions.Addr+v)
+			c.Set(best)
+			c.I32x4(0)
+			c.Set(which)
+			each(func() { // strictly greater: ties go to the lowest class
+				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
+				c.Set(x)
+				c.Get(j)
+				c.Op(asm.I32x4Splat)
+				c.Get(which)
+				c.Get(x, best)
+				c.Op(asm.F32x4Gt, asm.V128Bitsel)
+				c.Set(which)
+				c.Get(best, x)
+				c.Op(asm.F32x4PMax)
+				c.Set(best)
+			})
+			c.I32(h.Correct)
+			c.I32(h.Correct)
+			c.Mem(asm.I64Load, 0)
+			c.Get(which)
+			c.I32(h.Labels)
+			c.Mem(asm.V128Load, v)
+			c.Op(asm.I32x4Eq)
+			c.I32(h.Valid)
+			c.Mem(asm.V128Load, v)
+			c.Op(asm.V128And, asm.I32x4Bitmask, asm.I32Popcnt, asm.I64ExtU, asm.I64Add)
+			c.Mem(asm.I64Store, 0)
+		})
+		c.Release(x, best, which, loss)
+		h.sumLosses(c, p)
+		c.Release(j, p)
+	})
+}
+
+// sumLosses adds each valid lane's loss in fixed point. A NaN counts as the limit.
+func (h Head) sumLosses(c *code, p local) {
+	sum, x := c.Local(asm.I64), c.Local(asm.F32)
+	c.I32(h.LossSum)
+	c.Mem(asm.I64Load, 0)
+	c.Set(sum)
+	c.For(p, 0, 4*h.Outputs.Lanes, 4, func() {
+		c.Load(asm.F32Load, p, h.Losses)
+		c.Tee(x)
+		c.F32(lossLimit)
+		c.Get(x)
+		c.F32(lossLimit)
+		c.Op(asm.F32Lt, asm.Select)
+		c.Tee(x)
+		c.F32(-lossLimit)
+		c.Get(x)
+		c.F32(-lossLimit)
+		c.Op(asm.F32Gt, asm.Select, asm.F64Promot)
+		c.F64(lossScale)
+		c.Op(asm.F64Mul, asm.F64Near, asm.I64SatF64S)
+		c.Load(asm.I32Load, p, h.Valid)
+		c.Op(asm.I64ExtS, asm.I64And)
+		c.Get(sum)
+		c.Op(asm.I64Add)
+		c.Set(sum)
+	})
+	c.I32(h.LossSum)
+	c.Get(sum)
+	c.Mem(asm.I64Store, 0)
+	c.Release(sum, x)
+}
+
+// Gradient emits: Grad from Predictions and targets; zero in lanes without an example.
+func (h Head) Gradient(e *Emitter) Fn {
+	return *e.define("head.gradient", func(c *code) {
+		j, p := c.Local(asm.I32), c.Local(asm.I32)
+		site := h.Values.Site()
+		c.SetI32(p, 0)
+		c.For(j, 0, h.units(), 1, func() {
+			h.lanes(c, func(v int) {
+				c.Get(p)
+				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
+				h.target(c, j, p, v)
+				c.Op(asm.F32x4Sub)
+				if h.Loss == MeanSquaredError {
+					c.F32x4(2 / float32(h.units()))
+					c.Op(asm.F32x4Mul)
+				}
+				c.I32(h.Valid)
+				c.Mem(asm.V128Load, v)
+				c.Op(asm.V128And)
+				c.Mem(asm.V128Store, h.Values.Addr+v)
+			})
+			c.AddTo(p, site)
+		})
+		c.Release(j, p)
+		transpose(c, h.Values, h.Grad)
+	})
+}
+
+// Write emits: Predictions → the tile's rows of the region output, [examples, units] without padding.
+func (h Head) Write(e *Emitter) Fn {
+	return *e.define("head.write", func(c *code) {
+		transpose(c, h.Predictions, h.Grad)
+		n, from, to, i := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+		units := h.units()
+		// n = min(lanes, Count − First) > 0
+		c.I32(h.Count)
+		c.Mem(asm.I32Load, 0)
+		c.I32(h.First)
+		c.Mem(asm.I32Load, 0)
+		c.Op(asm.I32Sub)
+		c.Tee(n)
+		c.I32(h.Outputs.Lanes)
+		c.Get(n)
+		c.I32(h.Outputs.Lanes)
+		c.Op(asm.I32LtS, asm.Select)
+		c.Set(n)
+		c.SetI32(from, 0)
+		c.I32(h.First)
+		c.Mem(asm.I32Load, 0)
+		c.I32(4 * units)
+		c.Op(asm.I32Mul)
+		c.Set(to)
+		c.Repeat(h.Outputs.Lanes, func() {
+			// The last vector of a row may reach into the next one, which is written afterwards.
+			c.For(i, 0, 4*roundUp(units, 4), 16, func() {
+				c.Get(to, i)
+				c.Op(asm.I32Add)
+				c.Get(from, i)
+				c.Op(asm.I32Add)
+				c.Mem(asm.V128Load, h.Grad.Addr)
+				c.Mem(asm.V128Store, h.Output)
+			})
+			c.AddTo(from, h.Grad.Stride())
+			c.AddTo(to, 4*units)
+			c.AddTo(n, -1)
+			c.Get(n)
+		})
+		c.Release(n, from, to, i)
+	})
+}

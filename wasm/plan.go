@@ -1,0 +1,201 @@
+package wasm
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+	"github.com/reprise-ml/reprise/wasm/kernel"
+	asm "github.com/reprise-ml/reprise/wasm/module"
+)
+
+// plan is an engine before its code: all addresses, and the section that tells the host of them.
+type plan struct {
+	resolved schema.Resolved
+	graph    *graph.Graph
+	train    schema.ResolvedDataset
+	tile     kernel.Tile
+	rule     kernel.Rule
+	schedule kernel.Schedule
+
+	section schema.EngineSection
+	data    []asm.Data
+	pages   uint32
+
+	nodes      []*kernel.Node
+	parameters []kernel.Parameter
+	shared     []int // addresses of the optimizer's shared scalars
+	hyper      map[string]int
+
+	input   kernel.Input
+	head    kernel.Head
+	context kernel.Context
+	canary  int
+
+	region  map[string]int // addresses of regions
+	segment map[string]int // addresses of the reserved segments
+	metrics int
+}
+
+// slack is what vector loads and stores at the end of an array of any length may reach behind it.
+const slack = 16
+
+func newPlan(r schema.Resolved, g *graph.Graph, train schema.ResolvedDataset, rule kernel.Rule) *plan {
+	p := &plan{
+		resolved: r, graph: g, train: train, rule: rule,
+		tile:    kernel.TileOf(r.Algorithm.MicrobatchSize),
+		hyper:   map[string]int{},
+		region:  map[string]int{},
+		segment: map[string]int{},
+	}
+	m := &memory{end: firstAddress}
+	p.canary = m.alloc(kernel.CanaryBytes, 16)
+	p.context = kernel.Context{Step: m.alloc(8, 8), Microbatch: m.alloc(8, 8), First: m.alloc(4, 4)}
+	p.head.First, p.head.Count = p.context.First, m.alloc(4, 4)
+	p.head.LossSum, p.head.Correct = m.alloc(8, 8), m.alloc(8, 8)
+	p.tensors(m)
+	p.hyperparameters(m)
+	p.segments(m)
+	p.regions(m)
+	p.scratch(m)
+	p.pages = uint32((m.end + asm.PageSize - 1) / asm.PageSize)
+	return p
+}
+
+// tensors places parameters and state.
+func (p *plan) tensors(m *memory) {
+	tensor := func(list *[]schema.Tensor, name, dtype string, shape ...int) int {
+		if shape == nil {
+			shape = []int{}
+		}
+		t := schema.Tensor{Name: name, DType: dtype, Shape: shape}
+		t.Offset = m.alloc(t.Bytes()+slack, lineSize)
+		*list = append(*list, t)
+		return t.Offset
+	}
+	bias := "zeros"
+	for _, n := range p.graph.Nodes {
+		for _, gp := range n.Parameters {
+			rows, cols := 1, schema.Elements(gp.Shape)
+			if len(gp.Shape) > 1 {
+				rows, cols = gp.Shape[0], cols/gp.Shape[0]
+			}
+			k := kernel.Parameter{
+				Name: n.Name + "." + gp.Name, Shape: gp.Shape, Rows: rows, Cols: cols, GradStride: (cols + 3) / 4 * 4,
+				FanIn: gp.FanIn, FanOut: gp.FanOut, Initializer: p.resolved.Algorithm.Initializer, Decayed: !gp.Bias,
+				Index: len(p.parameters),
+			}
+			if gp.Bias {
+				k.Initializer = bias
+			}
+			k.Value = tensor(&p.section.Parameters, k.Name, "f32", gp.Shape...)
+			p.parameters = append(p.parameters, k)
+		}
+	}
+	p.context.Seed = tensor(&p.section.State, "seed", "i64")
+	for i := range p.parameters {
+		k := &p.parameters[i]
+		k.Exponent = tensor(&p.section.State, k.Name+".exponent", "i32")
+		for _, slot := range p.rule.Slots {
+			k.Slots = append(k.Slots, tensor(&p.section.State, k.Name+"."+slot, "f32", k.Shape...))
+		}
+	}
+	for _, name := range p.rule.Shared {
+		p.shared = append(p.shared, tensor(&p.section.State, name, "f32"))
+	}
+}
+
+// hyperparameters places what apply reads, with its defaults in memory from the start.
+func (p *plan) hyperparameters(m *memory) {
+	var l1, l2 float64
+	if reg := p.resolved.Algorithm.Regularization; reg != nil {
+		l1, l2 = reg.L1, reg.L2
+	}
+	list := append(p.rule.Hyperparameters, kernel.Regularization(l1, l2)...)
+	k := 0
+	for _, n := range p.graph.Nodes {
+		for range n.Parameters {
+			list = append(list, schema.Hyperparameter{
+				Name: "rate." + p.parameters[k].Name, Type: "f32", Default: n.Rate, Max: maxRate,
+			})
+			k++
+		}
+	}
+	start := m.alloc(4*len(list), 16)
+	var values []byte
+	for i := range list {
+		list[i].Offset = start + 4*i
+		p.hyper[list[i].Name] = list[i].Offset
+		values = binary.LittleEndian.AppendUint32(values, math.Float32bits(kernel.Single(list[i].Default)))
+	}
+	for i := range p.parameters {
+		p.parameters[i].Rate = p.hyper["rate."+p.parameters[i].Name]
+	}
+	p.data = append(p.data, asm.Data{Offset: asm.ConstI32(int32(start)), Bytes: values})
+	p.section.Hyperparameters = list
+	p.addRegion(schema.RegionHyperparameters, start, "f32", len(list))
+}
+
+// maxRate bounds a tensor's multiplier of the learning rate.
+const maxRate = 1000
+
+// segments places the accumulators: reserved counters, then one segment of sums and one of peaks per parameter.
+func (p *plan) segments(m *memory) {
+	start := m.alloc(0, lineSize)
+	segment := func(name, dtype, combine string, count int) int {
+		offset := m.alloc(count*schema.DTypeSize(dtype), schema.DTypeSize(dtype))
+		p.section.Segments = append(p.section.Segments, schema.Segment{Name: name, Type: dtype, Combine: combine, Count: count, Offset: offset})
+		return offset
+	}
+	for _, name := range []string{schema.SegmentLoss, schema.SegmentExamples, schema.SegmentCorrect, schema.SegmentClipped} {
+		p.segment[name] = segment(name, "i64", schema.CombineAdd, 1)
+	}
+	for i := range p.parameters {
+		k := &p.parameters[i]
+		k.Peak = segment(k.Name+".peak", "i32", schema.CombineMax, 1)
+	}
+	for i := range p.parameters {
+		k := &p.parameters[i]
+		k.Sum = segment(k.Name, "i32", schema.CombineAdd, k.Rows*k.Cols)
+	}
+	p.section.Regions[schema.RegionAccumulators] = schema.Region{
+		Offset: start, Size: m.end - start, DType: "u8", Shape: []int{m.end - start},
+	}
+	p.region[schema.RegionAccumulators] = start
+	m.alloc(slack, 1)
+}
+
+func (p *plan) addRegion(name string, offset int, dtype string, shape ...int) {
+	if p.section.Regions == nil {
+		p.section.Regions = map[string]schema.Region{}
+	}
+	p.section.Regions[name] = schema.Region{
+		Offset: offset, Size: schema.Elements(shape) * schema.DTypeSize(dtype), DType: dtype, Shape: shape,
+	}
+	p.region[name] = offset
+}
+
+// regions places what the host reads and writes at every call.
+func (p *plan) regions(m *memory) {
+	capacity := p.resolved.Algorithm.MicrobatchSize
+	whole := p.tile.Lanes * p.tile.Count // examples of full tiles, which the kernels always read
+	record := p.train.Record
+	region := func(name, dtype string, per []int, examples int) int {
+		bytes := schema.Elements(per) * schema.DTypeSize(dtype)
+		offset := m.alloc(examples*bytes+slack, lineSize)
+		p.addRegion(name, offset, dtype, append([]int{capacity}, per...)...)
+		return offset
+	}
+	region(schema.RegionIndices, "u32", nil, capacity)
+	p.input.Region = region(schema.RegionInput, record.Input.DType, record.Input.Shape, whole)
+	p.head.Target = region(schema.RegionTarget, record.Target.DType, record.Target.Shape, whole)
+	p.head.Output = region(schema.RegionOutput, "f32", p.graph.Output().Shape, whole)
+	p.metrics = m.alloc(8*len(metrics), 16)
+	p.section.Metrics = metrics
+	p.addRegion(schema.RegionMetrics, p.metrics, "i64", len(metrics))
+	p.section.Capacity = capacity
+}
+
+// metrics that evaluate adds to, in order.
+var metrics = []string{schema.MetricCount, schema.SegmentCorrect, schema.SegmentLoss}

@@ -1,0 +1,13 @@
+package ref
+
+// AdaGrad divides steps by the root of the sum of squared gradients, which is its slot.
+type AdaGrad struct{}
+
+// Advance does nothing.
+func (AdaGrad) Advance(Hyper) {}
+
+// Update adds to the sum, then takes a step.
+func (AdaGrad) Update(h Hyper, w, g, rate float32, slots []float32) float32 {
+	slots[0] = slots[0] + float32(g*g)
+	return w - float32(rate*g)/(sqrt(slots[0])+h["epsilon"])
+}

@@ -1,0 +1,310 @@
+package wasm
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+	"github.com/reprise-ml/reprise/wasm/kernel"
+)
+
+// documentName is what errors call the specification.
+const documentName = "closure.yaml"
+
+// Defaults of a specification.
+const (
+	defaultInitializer = "he-normal"
+	defaultBits        = 16
+)
+
+// Resolve makes the identity of a training run: it fills in every default, turns epochs into steps, replaces
+// "standardize" by the dataset's constants, and checks the model against the data. datasets are those that the
+// specification's roles refer to. Errors are *schema.Invalid.
+func Resolve(spec *schema.Specification, datasets map[string]*schema.Dataset) (schema.Resolved, error) {
+	r := resolver{spec: spec, datasets: datasets}
+	r.out.Model, r.out.Algorithm = spec.Model, spec.Algorithm
+	r.roles()
+	if len(r.problems) == 0 {
+		r.algorithm()
+		r.input()
+	}
+	if len(r.problems) == 0 && spec.Engine == "" {
+		r.model()
+		r.components()
+	}
+	if len(r.problems) > 0 {
+		return schema.Resolved{}, &schema.Invalid{Document: documentName, Problems: r.problems}
+	}
+	return r.out, nil
+}
+
+type resolver struct {
+	spec     *schema.Specification
+	datasets map[string]*schema.Dataset
+	out      schema.Resolved
+	problems []schema.Problem
+}
+
+func (r *resolver) problem(path, format string, args ...any) {
+	r.problems = append(r.problems, schema.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+// roles pins the datasets.
+func (r *resolver) roles() {
+	var roles []string
+	for role := range r.spec.Datasets {
+		roles = append(roles, role)
+	}
+	slices.Sort(roles)
+	for _, role := range roles {
+		use, d := r.spec.Datasets[role], r.datasets[role]
+		path := "datasets." + role
+		if d == nil {
+			r.problem(path, "%s is not at hand", use.Ref)
+			continue
+		}
+		split, ok := d.Split(use.Split)
+		if !ok {
+			var names []string
+			for _, s := range d.Splits {
+				names = append(names, s.Name)
+			}
+			r.problem(path+".split", "%s has no split %q; it has %v", use.Ref, use.Split, names)
+			continue
+		}
+		if split.Records == 0 {
+			r.problem(path+".split", "the split %q of %s has no records", use.Split, use.Ref)
+		}
+		r.out.Datasets = append(r.out.Datasets, schema.ResolvedDataset{
+			Role: role, Split: use.Split, Content: d.Content, Examples: split.Records,
+			Classes: len(d.Classes), Record: d.Record,
+		})
+	}
+	if _, err := trainDataset(r.out); err != nil && len(r.problems) == 0 {
+		r.problem("datasets.train", "is missing; name the records to train on")
+	}
+	for _, d := range r.out.Datasets {
+		first := r.out.Datasets[0]
+		switch {
+		case fmt.Sprint(d.Record) != fmt.Sprint(first.Record):
+			r.problem("datasets."+d.Role, "its records differ from those of datasets.%s in their layout", first.Role)
+		case d.Classes != first.Classes:
+			r.problem("datasets."+d.Role, "it has %d classes, datasets.%s has %d", d.Classes, first.Role, first.Classes)
+		}
+	}
+}
+
+// algorithm resolves what does not depend on the model.
+func (r *resolver) algorithm() {
+	a := &r.out.Algorithm
+	train, err := trainDataset(r.out)
+	if err != nil {
+		return
+	}
+	if a.MicrobatchSize < 1 || a.BatchSize < 1 || a.BatchSize%a.MicrobatchSize != 0 {
+		r.problem("algorithm.batchSize", "%d is not a multiple of microbatchSize (%d)", a.BatchSize, a.MicrobatchSize)
+		return
+	}
+	perEpoch := float64(train.Examples) / float64(a.BatchSize)
+	if a.Epochs != nil {
+		a.Steps = int64(math.Ceil(*a.Epochs * perEpoch))
+		a.Epochs = nil
+	}
+	if a.Steps < 1 {
+		r.problem("algorithm.steps", "a run has at least one step")
+	}
+	if a.Evaluate == nil {
+		a.Evaluate = &schema.Evaluate{Every: int64(math.Max(1, math.Round(perEpoch)))}
+	}
+	if a.Aggregation == nil {
+		a.Aggregation = &schema.Aggregation{Mode: "gradient", Bits: defaultBits}
+	}
+	if most := kernel.MaxMicrobatches(a.Aggregation.Bits); int64(a.Microbatches()) > most {
+		r.problem("algorithm.batchSize", "%d microbatches in a step; at %d bits at most %d keep the sums exact", a.Microbatches(), a.Aggregation.Bits, most)
+	}
+	if a.Block == 0 {
+		perShard := train.Examples
+		if d := r.datasets[schema.RoleTrain]; d != nil {
+			if split, ok := d.Split(train.Split); ok && len(split.Shards) > 0 {
+				perShard = split.Shards[0].Records
+			}
+		}
+		a.Block = kernel.DefaultBlock(train.Examples, perShard, a.MicrobatchSize, a.Microbatches())
+	}
+}
+
+// input checks the model's input against the records and pins the constants of normalisation.
+func (r *resolver) input() {
+	in := &r.out.Model.Input
+	train, err := trainDataset(r.out)
+	if err != nil {
+		return
+	}
+	record := train.Record.Input
+	switch {
+	case in.DType != record.DType:
+		r.problem("model.input.dtype", "%q; the dataset's records have %q", in.DType, record.DType)
+	case !slices.Equal(in.Shape, record.Shape):
+		r.problem("model.input.shape", "%v; the dataset's records have %v", in.Shape, record.Shape)
+	}
+	if in.Normalize == nil {
+		return
+	}
+	n := *in.Normalize
+	if n.Standardize {
+		d := r.datasets[schema.RoleTrain]
+		if d.Statistics == nil {
+			r.problem("model.input.normalize", "the dataset has no statistics; give mean and deviation")
+			return
+		}
+		n = schema.Normalize{Mean: d.Statistics.Mean, Deviation: d.Statistics.Deviation}
+	}
+	elements := schema.Elements(in.Shape)
+	last := elements
+	if len(in.Shape) > 0 {
+		last = in.Shape[len(in.Shape)-1]
+	}
+	for _, list := range []struct {
+		name   string
+		values []float64
+	}{{"scale", n.Scale}, {"offset", n.Offset}, {"mean", n.Mean}, {"deviation", n.Deviation}} {
+		path := "model.input.normalize." + list.name
+		if k := len(list.values); k > 1 && k != last && k != elements {
+			r.problem(path, "has %d values; 1, %d (one per feature) or %d (one per element) are needed", k, last, elements)
+		}
+		for _, v := range list.values {
+			if math.Abs(v) > math.MaxFloat32 || list.name == "deviation" && math.Abs(v) < 1e-30 {
+				r.problem(path, "%v is out of range", v)
+			}
+		}
+	}
+	if (n.Mean == nil) != (n.Deviation == nil) {
+		r.problem("model.input.normalize", "mean and deviation belong together")
+	}
+	in.Normalize = &n
+}
+
+// model resolves the layers' attributes and checks the output against the targets.
+func (r *resolver) model() {
+	m := &r.out.Model
+	g, err := graph.Build(documentName, *m, kernel.GraphOps())
+	if err != nil {
+		if invalid, ok := err.(*schema.Invalid); ok { //nolint:errorlint // Build returns exactly this type
+			r.problems = append(r.problems, invalid.Problems...)
+			return
+		}
+		r.problem("model", "%v", err)
+		return
+	}
+	layers := slices.Clone(m.Layers)
+	i := 0
+	for _, n := range g.Nodes[1:] {
+		if n.Expanded {
+			continue
+		}
+		layers[i].Name, layers[i].Attributes, layers[i].Inputs = n.Name, n.Attributes, nil
+		i++
+	}
+	m.Layers = layers
+	r.output(g)
+	if len(g.Nodes) == 1 || g.ParameterCount() == 0 {
+		r.problem("model.layers", "nothing is trained; a dense or conv2d layer is needed")
+	}
+	if !slices.Contains(kernel.Losses(), m.Loss) {
+		r.problem("model.loss", "%q is not a loss; there are %v", m.Loss, kernel.Losses())
+	}
+}
+
+// output checks the last layer against the targets.
+func (r *resolver) output(g *graph.Graph) {
+	train, err := trainDataset(r.out)
+	if err != nil {
+		return
+	}
+	shape := g.Output().Shape
+	path := fmt.Sprintf("model.layers[%d]", len(r.out.Model.Layers)-1)
+	target := schema.Elements(train.Record.Target.Shape)
+	switch {
+	case len(shape) != 1:
+		r.problem(path, "the last layer's output has the shape %v; one row is needed, as flatten and dense make it", shape)
+	case train.Classes > 0 && shape[0] != train.Classes:
+		r.problem(path, "%d outputs, but %s has %d classes", shape[0], r.spec.Datasets[schema.RoleTrain].Ref, train.Classes)
+	case train.Classes == 0 && shape[0] != target:
+		r.problem(path, "%d outputs, but the targets have %d values", shape[0], target)
+	case train.Classes == 0 && r.out.Model.Loss == kernel.SoftmaxCrossEntropy:
+		r.problem("model.loss", "%s needs classes, and the dataset has none; use %s", kernel.SoftmaxCrossEntropy, kernel.MeanSquaredError)
+	}
+}
+
+// components resolves optimizer, schedule and initialiser.
+func (r *resolver) components() {
+	v := kernel.Vocabulary()
+	a := &r.out.Algorithm
+	component := func(path string, c *schema.Component, list []schema.Declaration) {
+		d, ok := schema.Find(list, c.Kind)
+		if !ok {
+			var names []string
+			for _, d := range list {
+				names = append(names, d.Name)
+			}
+			r.problem(path, "%q is not known; there are %v", c.Kind, names)
+			return
+		}
+		attributes, problems := d.Resolve(path+"."+c.Kind, c.Attributes)
+		r.problems = append(r.problems, problems...)
+		c.Attributes = attributes
+	}
+	component("algorithm.optimizer", &a.Optimizer, v.Optimizers)
+	if a.Schedule.Kind == "" {
+		a.Schedule.Kind = "constant"
+	}
+	component("algorithm.schedule", &a.Schedule, v.Schedules)
+	if a.Initializer == "" {
+		a.Initializer = defaultInitializer
+	}
+	if !slices.Contains(v.Initializers, a.Initializer) {
+		r.problem("algorithm.initializer", "%q is not known; there are %v", a.Initializer, v.Initializers)
+	}
+	if a.Regularization != nil && *a.Regularization == (schema.Regularization{}) {
+		a.Regularization = nil
+	}
+}
+
+func trainDataset(r schema.Resolved) (schema.ResolvedDataset, error) {
+	for _, d := range r.Datasets {
+		if d.Role == schema.RoleTrain {
+			return d, nil
+		}
+	}
+	return schema.ResolvedDataset{}, schema.Invalidf(documentName, "datasets.train", "is missing; name the records to train on")
+}
+
+func optimizerRule(c schema.Component) (kernel.Rule, error) {
+	for _, o := range kernel.Optimizers() {
+		if o.Declaration().Name == c.Kind {
+			attributes, problems := o.Declaration().Resolve("algorithm.optimizer."+c.Kind, c.Attributes)
+			if len(problems) > 0 {
+				return kernel.Rule{}, &schema.Invalid{Document: documentName, Problems: problems}
+			}
+			return o.Rule(attributes), nil
+		}
+	}
+	return kernel.Rule{}, schema.Invalidf(documentName, "algorithm.optimizer", "%q is not known", c.Kind)
+}
+
+// scheduleOf finds a schedule and resolves its attributes in place.
+func scheduleOf(c *schema.Component) (kernel.Schedule, error) {
+	for _, s := range kernel.Schedules() {
+		if s.Declaration().Name == c.Kind {
+			attributes, problems := s.Declaration().Resolve("algorithm.schedule."+c.Kind, c.Attributes)
+			if len(problems) > 0 {
+				return nil, &schema.Invalid{Document: documentName, Problems: problems}
+			}
+			c.Attributes = attributes
+			return s, nil
+		}
+	}
+	return nil, schema.Invalidf(documentName, "algorithm.schedule", "%q is not known", c.Kind)
+}

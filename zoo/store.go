@@ -1,0 +1,141 @@
+package zoo
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/reprise-ml/reprise/closure"
+	"github.com/reprise-ml/reprise/schema"
+)
+
+// Store is where closures and datasets live. Every backend passes storetest.Run.
+//
+// All methods may be called at the same time, also by other processes that use the same place. All check their arguments
+// first and return *schema.Invalid for a name, version, tag or entry that breaks the rules, so that no argument can lead
+// out of the store. A context that is done makes every method return its error without having changed anything, unless
+// the change was complete by then. Writes that returned without error are durable. Stores that cannot be written return
+// an error that wraps ErrReadOnly.
+type Store interface {
+	Blobs
+	Versions
+	Tags
+	Referrers
+	Catalogue
+}
+
+// Blobs are bytes named by their digest. A blob never changes.
+type Blobs interface {
+	// Open returns a verifying reader of the blob, which the caller closes, or ErrNotFound.
+	closure.Blobs
+
+	// Put streams: no backend but the one in memory holds a whole blob. Nothing is stored unless the bytes are size long
+	// and hash to the digest (*schema.Damaged) and r did not fail (its error, wrapped). If the blob is there already, Put
+	// succeeds and may leave r unread. Of concurrent Puts of one blob all succeed.
+	closure.BlobSink
+
+	// Stat returns the blob's size in bytes without reading it, or ErrNotFound.
+	Stat(ctx context.Context, d schema.Digest) (size int64, err error)
+}
+
+// Versions are write-once entries of a name. The caller has stored all that the entry points to.
+type Versions interface {
+	// PutVersion publishes. Publishing the digest again that the version has already is success and changes nothing;
+	// another digest is ErrVersionExists, in an error that names both. Of concurrent calls with different digests
+	// exactly one succeeds.
+	PutVersion(ctx context.Context, name, version string, e Entry) error
+
+	// Version returns the entry, or ErrNotFound.
+	Version(ctx context.Context, name, version string) (Entry, error)
+
+	// Versions lists the versions of a name in the order of SemVer precedence, the lowest first. A name without any is
+	// an empty list and no error.
+	Versions(ctx context.Context, name string) ([]string, error)
+}
+
+// Tags are entries of a name that may move.
+type Tags interface {
+	// SwapTag makes the tag point to e if it points to old now; the zero old means that it must not exist. Otherwise it
+	// changes nothing and returns ErrTagMoved, in an error that names where the tag is. If the tag points to e's digest
+	// already, whatever old is, it succeeds. Of concurrent calls with the same old and different entries exactly one
+	// succeeds.
+	SwapTag(ctx context.Context, name, tag string, old schema.Digest, e Entry) error
+
+	// Tag returns the entry, or ErrNotFound.
+	Tag(ctx context.Context, name, tag string) (Entry, error)
+
+	// Tags lists the tags of a name in byte order. A name without any is an empty list and no error.
+	Tags(ctx context.Context, name string) ([]string, error)
+}
+
+// Referrers are write-once markers by which objects about a subject are found.
+type Referrers interface {
+	// PutReferrer records that the object e has that subject. Recording it again is success and changes nothing. The
+	// subject itself need not be in the store.
+	PutReferrer(ctx context.Context, subject schema.Digest, e Entry) error
+
+	// Referrers lists the objects about subject in the order of their digests. None is an empty list and no error.
+	Referrers(ctx context.Context, subject schema.Digest) ([]Entry, error)
+}
+
+// Catalogue says what there is.
+type Catalogue interface {
+	// Names lists all names with at least one version or tag, in byte order; ErrUnsupported if Capabilities say so.
+	Names(ctx context.Context) ([]string, error)
+
+	// Capabilities says what this store can promise. It does no input or output.
+	Capabilities() Capabilities
+}
+
+// Capabilities are what the place behind a store can promise.
+type Capabilities struct {
+	// ConditionalWrites: write-once and compare-and-swap are decided by the place itself. Without them the store looks,
+	// writes and reads back, and reports a lost race as ErrVersionExists or ErrTagMoved after the fact.
+	ConditionalWrites bool
+	// Catalogue: Names works.
+	Catalogue bool
+}
+
+// The abilities below are optional. A caller finds them by a type assertion on the Store; a wrapper that embeds a Store
+// passes on those that it wants to keep.
+
+// BlobLister can say which blobs there are.
+type BlobLister interface {
+	// AllBlobs yields the digest of every blob, in any order, each once; those stored or deleted meanwhile may or may
+	// not appear. An error is yielded last, with the zero digest.
+	AllBlobs(ctx context.Context) iter.Seq2[schema.Digest, error]
+}
+
+// BlobDeleter can forget blobs. Only garbage collection calls it.
+type BlobDeleter interface {
+	// DeleteBlob removes the blob; one that is not there is success.
+	DeleteBlob(ctx context.Context, d schema.Digest) error
+}
+
+// RangeReader can read part of a blob.
+type RangeReader interface {
+	// OpenRange returns length bytes of the blob from offset on. They cannot be verified. A range that does not lie
+	// inside the blob is an error.
+	OpenRange(ctx context.Context, d schema.Digest, offset, length int64) (io.ReadCloser, error)
+}
+
+// PathFinder keeps blobs as files of this machine.
+type PathFinder interface {
+	// Path returns the file of a blob, which nobody may change, or ErrNotFound. Its bytes are not verified.
+	Path(ctx context.Context, d schema.Digest) (string, error)
+}
+
+// Scoped is implemented by stores that keep the blobs of each name apart, as a registry does with repositories.
+type Scoped interface {
+	// BlobsOf returns the blobs of one name.
+	BlobsOf(name string) Blobs
+}
+
+// BlobsOf returns the blobs through which the objects of a name are read and written: a part of s where s is Scoped, and
+// s itself elsewhere.
+func BlobsOf(s Store, name string) Blobs {
+	if scoped, ok := s.(Scoped); ok {
+		return scoped.BlobsOf(name)
+	}
+	return s
+}

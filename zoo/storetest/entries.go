@@ -1,0 +1,247 @@
+package storetest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
+)
+
+// digests lets cmp compare entries.
+var digests = cmp.Comparer(func(a, b schema.Digest) bool { return a == b })
+
+var versionTests = []test{
+	{"a version is what was published", func(t *testing.T, s zoo.Store) {
+		for _, name := range []string{"mnist", "alice/mnist", "a.b_c__d--e/f"} {
+			want := EntryFor(name)
+			check(t, s.PutVersion(t.Context(), name, "1.0.0", want))
+			got, err := s.Version(t.Context(), name, "1.0.0")
+			check(t, err)
+			if diff := cmp.Diff(want, got, digests); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", name, diff)
+			}
+		}
+	}},
+	{"an entry without a date is kept so", func(t *testing.T, s zoo.Store) {
+		want := EntryFor("a")
+		want.Created = ""
+		check(t, s.PutVersion(t.Context(), "mnist", "1.0.0", want))
+		got, err := s.Version(t.Context(), "mnist", "1.0.0")
+		check(t, err)
+		if diff := cmp.Diff(want, got, digests); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}},
+	{"publishing again succeeds and changes nothing", func(t *testing.T, s zoo.Store) {
+		first := EntryFor("a")
+		check(t, s.PutVersion(t.Context(), "mnist", "1.0.0", first))
+		again := first
+		again.Created = "2027-01-01T00:00:00Z"
+		check(t, s.PutVersion(t.Context(), "mnist", "1.0.0", again))
+		got, err := s.Version(t.Context(), "mnist", "1.0.0")
+		check(t, err)
+		if got != first {
+			t.Errorf("got %+v, want %+v", got, first)
+		}
+	}},
+	{"another digest is refused", func(t *testing.T, s zoo.Store) {
+		a, b := EntryFor("a"), EntryFor("b")
+		check(t, s.PutVersion(t.Context(), "mnist", "1.0.0", a))
+		err := s.PutVersion(t.Context(), "mnist", "1.0.0", b)
+		wantErr(t, "PutVersion", err, zoo.ErrVersionExists)
+		for _, part := range []string{"mnist:1.0.0", a.Digest.String(), b.Digest.String()} {
+			if err != nil && !strings.Contains(err.Error(), part) {
+				t.Errorf("the error %q does not name %s", err, part)
+			}
+		}
+		got, err := s.Version(t.Context(), "mnist", "1.0.0")
+		check(t, err)
+		if got != a {
+			t.Errorf("got %+v, want %+v", got, a)
+		}
+	}},
+	{"what is not there is not found", func(t *testing.T, s zoo.Store) {
+		_, err := s.Version(t.Context(), "mnist", "1.0.0")
+		wantErr(t, "Version of an unknown name", err, zoo.ErrNotFound)
+		check(t, s.PutVersion(t.Context(), "mnist", "1.0.0", EntryFor("a")))
+		_, err = s.Version(t.Context(), "mnist", "1.0.1")
+		wantErr(t, "Version", err, zoo.ErrNotFound)
+		_, err = s.Version(t.Context(), "mnist", "1.0.0-rc.1")
+		wantErr(t, "Version", err, zoo.ErrNotFound)
+	}},
+	{"versions are listed by precedence", func(t *testing.T, s zoo.Store) {
+		want := []string{
+			"0.9.0", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
+			"1.0.0-rc.1", "1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0", "10.0.0",
+		}
+		for i := range want {
+			v := want[(i*5)%len(want)] // in another order; 5 and the length have no common factor
+			check(t, s.PutVersion(t.Context(), "mnist", v, EntryFor(v)))
+		}
+		check(t, s.PutVersion(t.Context(), "mnist2", "3.0.0", EntryFor("other")))
+		check(t, s.PutVersion(t.Context(), "mnist/sub", "4.0.0", EntryFor("owned")))
+		got, err := s.Versions(t.Context(), "mnist")
+		check(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("versions (-want +got):\n%s", diff)
+		}
+	}},
+	{"an unknown name has no versions", func(t *testing.T, s zoo.Store) {
+		got, err := s.Versions(t.Context(), "mnist")
+		check(t, err)
+		if len(got) != 0 {
+			t.Errorf("got %v", got)
+		}
+	}},
+	{"a done context stops everything", func(t *testing.T, s zoo.Store) {
+		ctx := cancelled(t)
+		wantErr(t, "PutVersion", s.PutVersion(ctx, "mnist", "1.0.0", EntryFor("a")), context.Canceled)
+		_, err := s.Version(t.Context(), "mnist", "1.0.0")
+		wantErr(t, "Version", err, zoo.ErrNotFound)
+		_, err = s.Version(ctx, "mnist", "1.0.0")
+		wantErr(t, "Version", err, context.Canceled)
+		_, err = s.Versions(ctx, "mnist")
+		wantErr(t, "Versions", err, context.Canceled)
+	}},
+}
+
+var tagTests = []test{
+	{"a tag moves from where it was seen", func(t *testing.T, s zoo.Store) {
+		a, b := EntryFor("a"), EntryFor("b")
+		check(t, s.SwapTag(t.Context(), "mnist", "latest", schema.Digest{}, a))
+		check(t, s.SwapTag(t.Context(), "mnist", "latest", a.Digest, b))
+		got, err := s.Tag(t.Context(), "mnist", "latest")
+		check(t, err)
+		if got != b {
+			t.Errorf("got %+v, want %+v", got, b)
+		}
+	}},
+	{"a tag that was not seen there does not move", func(t *testing.T, s zoo.Store) {
+		a, b, c := EntryFor("a"), EntryFor("b"), EntryFor("c")
+		err := s.SwapTag(t.Context(), "mnist", "latest", a.Digest, b)
+		wantErr(t, "SwapTag of a tag that does not exist", err, zoo.ErrTagMoved)
+		_, err = s.Tag(t.Context(), "mnist", "latest")
+		wantErr(t, "Tag", err, zoo.ErrNotFound)
+
+		check(t, s.SwapTag(t.Context(), "mnist", "latest", schema.Digest{}, a))
+		for _, old := range []schema.Digest{{}, c.Digest} {
+			err = s.SwapTag(t.Context(), "mnist", "latest", old, b)
+			wantErr(t, "SwapTag", err, zoo.ErrTagMoved)
+			if err != nil && !strings.Contains(err.Error(), a.Digest.String()) {
+				t.Errorf("the error %q does not say where the tag is", err)
+			}
+		}
+		got, err := s.Tag(t.Context(), "mnist", "latest")
+		check(t, err)
+		if got != a {
+			t.Errorf("got %+v, want %+v", got, a)
+		}
+	}},
+	{"moving to where it is succeeds", func(t *testing.T, s zoo.Store) {
+		a, b := EntryFor("a"), EntryFor("b")
+		check(t, s.SwapTag(t.Context(), "mnist", "latest", schema.Digest{}, a))
+		for _, old := range []schema.Digest{{}, a.Digest, b.Digest} {
+			check(t, s.SwapTag(t.Context(), "mnist", "latest", old, a))
+		}
+	}},
+	{"tags are listed in byte order", func(t *testing.T, s zoo.Store) {
+		want := []string{"B", "_x", "best", "latest", "v1"}
+		for _, i := range []int{3, 0, 4, 2, 1} {
+			check(t, s.SwapTag(t.Context(), "mnist", want[i], schema.Digest{}, EntryFor("a")))
+		}
+		check(t, s.SwapTag(t.Context(), "cifar", "other", schema.Digest{}, EntryFor("a")))
+		got, err := s.Tags(t.Context(), "mnist")
+		check(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("tags (-want +got):\n%s", diff)
+		}
+		got, err = s.Tags(t.Context(), "unknown")
+		check(t, err)
+		if len(got) != 0 {
+			t.Errorf("an unknown name has the tags %v", got)
+		}
+	}},
+	{"a done context stops everything", func(t *testing.T, s zoo.Store) {
+		ctx := cancelled(t)
+		wantErr(t, "SwapTag", s.SwapTag(ctx, "mnist", "latest", schema.Digest{}, EntryFor("a")), context.Canceled)
+		_, err := s.Tag(t.Context(), "mnist", "latest")
+		wantErr(t, "Tag", err, zoo.ErrNotFound)
+		_, err = s.Tag(ctx, "mnist", "latest")
+		wantErr(t, "Tag", err, context.Canceled)
+		_, err = s.Tags(ctx, "mnist")
+		wantErr(t, "Tags", err, context.Canceled)
+	}},
+}
+
+var referrerTests = []test{
+	{"referrers are listed by subject, in order", func(t *testing.T, s zoo.Store) {
+		subject, other := schema.DigestOf([]byte("subject")), schema.DigestOf([]byte("other"))
+		var want []zoo.Entry
+		for _, text := range []string{"a", "b", "c", "d"} {
+			e := EntryFor(text)
+			e.ArtifactType = schema.MediaTypeVerification
+			check(t, s.PutReferrer(t.Context(), subject, e))
+			check(t, s.PutReferrer(t.Context(), subject, e))
+			want = append(want, e)
+		}
+		check(t, s.PutReferrer(t.Context(), other, EntryFor("e")))
+		slices.SortFunc(want, func(a, b zoo.Entry) int { return strings.Compare(a.Digest.Hex(), b.Digest.Hex()) })
+		got, err := s.Referrers(t.Context(), subject)
+		check(t, err)
+		if diff := cmp.Diff(want, got, digests); diff != "" {
+			t.Errorf("referrers (-want +got):\n%s", diff)
+		}
+	}},
+	{"a subject that nobody refers to has none", func(t *testing.T, s zoo.Store) {
+		got, err := s.Referrers(t.Context(), schema.DigestOf([]byte("subject")))
+		check(t, err)
+		if len(got) != 0 {
+			t.Errorf("got %v", got)
+		}
+	}},
+	{"a done context stops everything", func(t *testing.T, s zoo.Store) {
+		ctx, subject := cancelled(t), schema.DigestOf([]byte("subject"))
+		wantErr(t, "PutReferrer", s.PutReferrer(ctx, subject, EntryFor("a")), context.Canceled)
+		_, err := s.Referrers(ctx, subject)
+		wantErr(t, "Referrers", err, context.Canceled)
+	}},
+}
+
+var catalogueTests = []test{
+	{"names are listed in byte order", func(t *testing.T, s zoo.Store) {
+		names := []string{"a", "a-b", "a/b", "a0", "b/c", "z"}
+		for _, i := range []int{4, 1, 5, 0, 3, 2} {
+			check(t, s.PutVersion(t.Context(), names[i], "1.0.0", EntryFor("a")))
+		}
+		check(t, s.PutVersion(t.Context(), "a", "2.0.0", EntryFor("a")))
+		check(t, s.SwapTag(t.Context(), "tagged", "best", schema.Digest{}, EntryFor("a")))
+		want := []string{"a", "a-b", "a/b", "a0", "b/c", "tagged", "z"}
+		got, err := s.Names(t.Context())
+		if !s.Capabilities().Catalogue {
+			wantErr(t, "Names of a store without a catalogue", err, zoo.ErrUnsupported)
+			return
+		}
+		check(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("names (-want +got):\n%s", diff)
+		}
+		_, err = s.Names(cancelled(t))
+		wantErr(t, "Names", err, context.Canceled)
+	}},
+	{"an empty store has no names", func(t *testing.T, s zoo.Store) {
+		if !s.Capabilities().Catalogue {
+			return
+		}
+		put(t, s, "a blob is no name")
+		got, err := s.Names(t.Context())
+		check(t, err)
+		if len(got) != 0 {
+			t.Errorf("got %v", got)
+		}
+	}},
+}

@@ -1,0 +1,104 @@
+// Package storetest is the conformance suite of zoo.Store: every promise of the interface, for every backend.
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/reprise-ml/reprise/closure"
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
+)
+
+// Run checks every promise of zoo.Store and of the optional abilities that the stores have. newStore makes an empty store
+// that lasts until the end of the test.
+func Run(t *testing.T, newStore func(t *testing.T) zoo.Store) {
+	t.Helper()
+	for _, group := range []struct {
+		name  string
+		tests []test
+	}{
+		{"blobs", blobTests},
+		{"abilities", abilityTests},
+		{"versions", versionTests},
+		{"tags", tagTests},
+		{"referrers", referrerTests},
+		{"catalogue", catalogueTests},
+		{"arguments", argumentTests},
+		{"races", raceTests},
+		{"verbs", verbTests},
+	} {
+		t.Run(group.name, func(t *testing.T) {
+			for _, test := range group.tests {
+				t.Run(test.name, func(t *testing.T) { test.run(t, newStore(t)) })
+			}
+		})
+	}
+}
+
+type test struct {
+	name string
+	run  func(t *testing.T, s zoo.Store)
+}
+
+// EntryFor is an entry of a made-up object. Equal texts give equal entries.
+func EntryFor(text string) zoo.Entry {
+	return zoo.Entry{
+		ArtifactType: schema.MediaTypeClosure,
+		Created:      "2026-01-31T12:00:00Z",
+		Digest:       schema.DigestOf([]byte(text)),
+		MediaType:    closure.MediaTypeManifest,
+		Size:         int64(len(text)),
+	}
+}
+
+func put(t *testing.T, s zoo.Blobs, text string) schema.Digest {
+	t.Helper()
+	d := schema.DigestOf([]byte(text))
+	check(t, s.Put(t.Context(), d, int64(len(text)), strings.NewReader(text)))
+	return d
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantErr(t *testing.T, what string, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Errorf("%s: got error %v, want %v", what, got, want)
+	}
+}
+
+func wantInvalid(t *testing.T, what string, got error) {
+	t.Helper()
+	var invalid *schema.Invalid
+	if !errors.As(got, &invalid) {
+		t.Errorf("%s: got error %v, want *schema.Invalid", what, got)
+	}
+}
+
+func wantDamaged(t *testing.T, what string, got error) {
+	t.Helper()
+	var damaged *schema.Damaged
+	if !errors.As(got, &damaged) {
+		t.Errorf("%s: got error %v, want *schema.Damaged", what, got)
+	}
+}
+
+func wantAbsent(t *testing.T, s zoo.Blobs, d schema.Digest) {
+	t.Helper()
+	_, err := s.Stat(t.Context(), d)
+	wantErr(t, "Stat of what must not be stored", err, zoo.ErrNotFound)
+}
+
+func cancelled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
