@@ -54,12 +54,9 @@ func NewBuilder(document schema.Dataset, options BuilderOptions) (*Builder, erro
 	if err := checkLayout(document.Record); err != nil {
 		return nil, err
 	}
-	if options.Memory == 0 {
-		options.Memory = DefaultMemory
-	}
 	document.SchemaVersion = 1
 	document.Splits, document.Statistics, document.Content = nil, nil, schema.Digest{}
-	return &Builder{document: document, seed: options.Seed, memory: options.Memory, splits: map[string]*pending{}}, nil
+	return &Builder{document: document, seed: options.Seed, memory: orDefault(options.Memory, DefaultMemory), splits: map[string]*pending{}}, nil
 }
 
 // Add copies a record (input and target fields, laid out as the document says) to a split.
@@ -81,7 +78,7 @@ func (b *Builder) Add(split string, record []byte) error {
 	if b.used += int64(len(record)); b.used > b.memory {
 		return schema.Invalidf(b.document.Name, "splits."+split, "the records take more than %d bytes, which is all that is held in memory", b.memory)
 	}
-	if p.records.n == math.MaxUint32 {
+	if int64(p.records.n) == math.MaxUint32 {
 		return schema.Invalidf(b.document.Name, "splits."+split, "more than %d records", uint32(math.MaxUint32))
 	}
 	p.records.add(record)

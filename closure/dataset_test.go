@@ -217,6 +217,7 @@ func TestVerifyDataset(t *testing.T) {
 
 func TestHoldOut(t *testing.T) {
 	newBuilder := func(t *testing.T, classes []string, n int) *closure.Builder {
+		t.Helper()
 		b := must(closure.NewBuilder(schema.Dataset{Name: "points", Version: "1.0.0", Classes: classes, Record: sampleLayout}, closure.BuilderOptions{}))(t)
 		for i := range n {
 			r := sampleRecord(i)
@@ -286,6 +287,7 @@ func TestHoldOut(t *testing.T) {
 
 func TestStatistics(t *testing.T) {
 	build := func(t *testing.T, dtype string, shape []int, values [][]float32) *schema.Statistics {
+		t.Helper()
 		size := schema.Elements(shape) * schema.DTypeSize(dtype)
 		layout := schema.RecordLayout{Size: size + 1, Input: schema.Field{DType: dtype, Shape: shape}, Target: schema.Field{Offset: size, DType: "u8", Shape: []int{}}}
 		b := must(closure.NewBuilder(schema.Dataset{Name: "x", Version: "1.0.0", Record: layout}, closure.BuilderOptions{}))(t)

@@ -15,8 +15,7 @@ import (
 // wantInvalid checks that err is one *schema.Invalid of that text, or that it contains it.
 func wantInvalid(t *testing.T, err error, text string) {
 	t.Helper()
-	var invalid *schema.Invalid
-	if !errors.As(err, &invalid) {
+	if _, ok := errors.AsType[*schema.Invalid](err); !ok {
 		t.Fatalf("got %v, want an *schema.Invalid: %s", err, text)
 	}
 	if !strings.Contains(err.Error(), text) {

@@ -105,6 +105,13 @@ func (o Import) splits(filesEach int, usage string) ([]SplitFiles, error) {
 	return splits, nil
 }
 
+func orDefault(n, otherwise int64) int64 {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
 // holdOut applies TestFraction to the only split.
 func (o Import) holdOut(b *Builder, splits []SplitFiles) error {
 	if o.TestFraction == 0 {

@@ -250,10 +250,3 @@ func (im *csvImport) useClasses(found []string, ranks []int) error {
 	}
 	return nil
 }
-
-func orDefault(n, otherwise int64) int64 {
-	if n == 0 {
-		return otherwise
-	}
-	return n
-}

@@ -232,7 +232,7 @@ func TestImportCSVRefuses(t *testing.T) {
 		{"UTF-16", "\xff\xfe1\x00,\x00", nil, "not a CSV file, but UTF-16 text: save it as UTF-8"},
 		{"a PNG", "\x89PNG\r\n", nil, "not a CSV file, but a PNG image"},
 		{"an IDX file", "\x00\x00\x08\x03....", nil, "not a CSV file, but an IDX file of images"},
-		{"endless line", strings.Repeat("1,", 9<<20), nil, "line 1: longer than 16777216 bytes"},
+		{"endless line", strings.Repeat("1", 17<<20), nil, "line 1: longer than 16777216 bytes"},
 		{"decompressed size", string(gzipped([]byte(strings.Repeat("1,a\n", 1000)))), func(o *closure.Import) { o.MaxBytes = 100 }, "it holds more than 100 bytes"},
 		{"memory", strings.Repeat("1,a\n", 1000), func(o *closure.Import) { o.Memory = 100 }, "more than 100 bytes, which is all that is held in memory"},
 		{"two files", "1,a\n", func(o *closure.Import) { o.Splits[0].Files = append(o.Splits[0].Files, "x") }, "2 files where 1 are needed: a CSV split is one file"},

@@ -160,8 +160,8 @@ type idxFile struct {
 func (f *idxFile) count() int { return f.dims[0] }
 
 // openIDX reads the header and checks the size of the file against it, where the size is known.
-func openIDX(path string, max int64) (*idxFile, error) {
-	s, err := openSource(path, max)
+func openIDX(path string, limit int64) (*idxFile, error) {
+	s, err := openSource(path, limit)
 	if err != nil {
 		return nil, err
 	}

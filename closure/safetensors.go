@@ -71,7 +71,7 @@ func safetensorsHeader(sorted []Tensor, metadata map[string]string) ([]byte, err
 		b.WriteByte('}')
 	}
 	names := map[string]bool{}
-	begin := 0
+	begin := int64(0)
 	for _, t := range sorted {
 		if err := t.check(); err != nil {
 			return nil, err
@@ -89,15 +89,15 @@ func safetensorsHeader(sorted []Tensor, metadata map[string]string) ([]byte, err
 		}
 		dtype, _ := fileDType(t.DType)
 		fmt.Fprintf(&b, `%s:{"dtype":"%s","shape":[%s],"data_offsets":[%d,%d]}`,
-			jsonString(t.Name), dtype, strings.Join(dims, ","), begin, begin+len(t.Data))
-		begin += len(t.Data)
+			jsonString(t.Name), dtype, strings.Join(dims, ","), begin, begin+int64(len(t.Data)))
+		begin += int64(len(t.Data))
 	}
 	b.WriteByte('}')
 	for b.Len()%8 != 0 {
 		b.WriteByte(' ')
 	}
-	if b.Len() > maxSafetensorsHeader || begin > MaxSafetensors-b.Len()-8 {
-		return nil, fmt.Errorf("the tensors take more than %d bytes", MaxSafetensors)
+	if b.Len() > maxSafetensorsHeader || begin > MaxSafetensors-int64(b.Len())-8 {
+		return nil, fmt.Errorf("the tensors take more than %d bytes", int64(MaxSafetensors))
 	}
 	return b.Bytes(), nil
 }

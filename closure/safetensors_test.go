@@ -244,8 +244,7 @@ func FuzzSafetensors(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		tensors, metadata, err := closure.ReadSafetensors(bytes.NewReader(b), int64(len(b)), "f")
 		if err != nil {
-			var invalid *schema.Invalid
-			if !errors.As(err, &invalid) {
+			if _, ok := errors.AsType[*schema.Invalid](err); !ok {
 				t.Fatalf("%v is no *schema.Invalid", err)
 			}
 			return

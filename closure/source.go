@@ -22,9 +22,9 @@ type sourceFile struct {
 	raw  *countingReader
 	text *bufio.Reader // decompressed
 
-	file *os.File
-	left int64 // decompressed bytes that may still come
-	max  int64
+	file  *os.File
+	left  int64 // decompressed bytes that may still come
+	limit int64
 }
 
 type countingReader struct {
@@ -40,17 +40,14 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// openSource opens a file; max bounds its decompressed size, 0 meaning DefaultMaxBytes.
-func openSource(path string, max int64) (*sourceFile, error) {
-	if max == 0 {
-		max = DefaultMaxBytes
-	}
-	s := &sourceFile{name: filepath.Base(path), left: max, max: max}
+// openSource opens a file; limit bounds its decompressed size, 0 meaning DefaultMaxBytes.
+func openSource(path string, limit int64) (*sourceFile, error) {
+	limit = orDefault(limit, DefaultMaxBytes)
+	s := &sourceFile{name: filepath.Base(path), left: limit, limit: limit}
 	f, err := os.Open(path)
 	if err != nil {
-		var reason *fs.PathError
-		if errors.As(err, &reason) {
-			err = reason.Err
+		if reason, ok := errors.AsType[*fs.PathError](err); ok {
+			err = reason.Err // without the path
 		}
 		return nil, schema.Invalidf(s.name, "", "it cannot be opened: %v", err)
 	}
@@ -95,7 +92,7 @@ type boundedReader struct {
 func (b *boundedReader) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if b.s.left -= int64(n); b.s.left < 0 {
-		return 0, schema.Invalidf(b.s.name, "", "it holds more than %d bytes when decompressed", b.s.max)
+		return 0, schema.Invalidf(b.s.name, "", "it holds more than %d bytes when decompressed", b.s.limit)
 	}
 	switch {
 	case err == nil || errors.Is(err, io.EOF):

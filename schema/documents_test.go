@@ -3,6 +3,7 @@ package schema_test
 import (
 	"bytes"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -71,7 +72,7 @@ func TestBadClosures(t *testing.T) {
 			"results[0].correct: 9210 is more than the total, 9",
 		},
 		"accuracy with a sum": {
-			func(c *schema.Closure) { c.Results[0].Sum = pointerTo(int64(1)) },
+			func(c *schema.Closure) { c.Results[0].Sum = new(int64(1)) },
 			"results[0].sum: does not belong to an accuracy",
 		},
 		"loss without its number": {
@@ -79,7 +80,7 @@ func TestBadClosures(t *testing.T) {
 			"results[1].sum: is missing: a loss is sum over total",
 		},
 		"loss with a count": {
-			func(c *schema.Closure) { c.Results[1].Correct = pointerTo(int64(1)) },
+			func(c *schema.Closure) { c.Results[1].Correct = new(int64(1)) },
 			"results[1].correct: does not belong to a loss",
 		},
 		"files out of order": {
@@ -200,7 +201,7 @@ func TestBadEngineSections(t *testing.T) {
 	}{
 		"other ABI":              {func(e *schema.EngineSection) { e.ABI = 2 }, "abi: 2 is not 1"},
 		"status 0 with a text":   {func(e *schema.EngineSection) { e.Errors[0] = "oops" }, `errors[0]: "oops" is not the empty text (status 0 is success)`},
-		"no errors":              {func(e *schema.EngineSection) { e.Errors = []string{} }, "errors: has 0 entries; at least 1 entry is needed"},
+		"no errors":              {func(e *schema.EngineSection) { e.Errors = []string{} }, "errors: has no entries; at least 1 must be given"},
 		"name twice":             {func(e *schema.EngineSection) { e.State[0].Name = "dense1.weight" }, `state[0].name: parameters[0] already has the name "dense1.weight"`},
 		"default out of bounds":  {func(e *schema.EngineSection) { e.Hyperparameters[0].Default = -1 }, "hyperparameters[0].default: -1 is outside of [0, 3.4028234663852886e+38]"},
 		"wrong way of combining": {func(e *schema.EngineSection) { e.Segments[0].Combine = "mean" }, `segments[0].combine: "mean" is not one of add, max`},
@@ -253,7 +254,7 @@ func TestYAMLLimits(t *testing.T) {
 	}
 	tests := map[string]struct{ text, want string }{
 		"empty":        {"# nothing\n", "is empty"},
-		"aliases":      {bomb, "has more than 1000000 values"},
+		"aliases":      {bomb, "has more than 100000 values"},
 		"alias inside": {"a: &a [*a]", "is nested more than 64 deep"},
 		"deep":         {"a: " + strings.Repeat("[", 70) + strings.Repeat("]", 70), "is nested more than 64 deep"},
 		"large":        {"a: " + strings.Repeat("x", 1<<20), "has 1048579 bytes, more than the 1048576 that are read"},
@@ -276,14 +277,14 @@ func TestCanonical(t *testing.T) {
 	}{
 		"keys are sorted":       {map[string]any{"b": 1, "a": []any{true, nil}, "€": 2, "\U0001f600": 3}, `{"a":[true,null],"b":1,"€":2,"😀":3}`},
 		"nothing is escaped":    {"<a&b>\u2028", "\"<a&b>\u2028\""},
-		"numbers":               {[]float64{1, 0.1, 1e-7, 1e21, -0.0}, `[1,0.1,1e-7,1e+21,0]`},
+		"numbers":               {[]float64{1, 0.1, 1e-7, 1e21, math.Copysign(0, -1)}, `[1,0.1,1e-7,1e+21,0]`},
 		"largest integer":       {1<<53 - 1, "9007199254740991"},
 		"a scalar's shape":      {schema.Field{DType: "u8"}, `{"dtype":"u8","offset":0,"shape":[]}`},
 		"component":             {schema.Component{Kind: "adam"}, `{"adam":{}}`},
 		"normalization":         {schema.Normalize{Scale: []float64{2}, Offset: []float64{1, 2}}, `{"offset":[1,2],"scale":2}`},
 		"standardize":           {schema.Normalize{Standardize: true}, `"standardize"`},
 		"layer without extras":  {schema.Layer{Component: schema.Component{Kind: "flatten"}}, `{"flatten":{}}`},
-		"layer that is frozen":  {schema.Layer{Rate: pointerTo(0.0), Component: schema.Component{Kind: "dense"}}, `{"dense":{},"rate":0}`},
+		"layer that is frozen":  {schema.Layer{Rate: new(0.0), Component: schema.Component{Kind: "dense"}}, `{"dense":{},"rate":0}`},
 		"algorithm of no steps": {schema.Algorithm{MicrobatchSize: 1, BatchSize: 1}, `{"batchSize":1,"microbatchSize":1,"seed":0}`},
 	}
 	for name, test := range tests {
@@ -294,7 +295,7 @@ func TestCanonical(t *testing.T) {
 		})
 	}
 	for name, value := range map[string]any{
-		"integer too large": 1 << 53, "infinity": []float64{1, inf()}, "layer without an operation": schema.Layer{},
+		"integer too large": 1 << 53, "infinity": []float64{1, math.Inf(1)}, "layer without an operation": schema.Layer{},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if b, err := schema.Canonical(value); err == nil {
@@ -306,8 +307,6 @@ func TestCanonical(t *testing.T) {
 		})
 	}
 }
-
-func inf() float64 { zero := 0.0; return 1 / zero }
 
 // The standard's own example of numbers, strings and order.
 func TestCanonicalOfRFC8785(t *testing.T) {
@@ -378,8 +377,7 @@ func TestJournal(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := schema.ReadJournal("train.jsonl", strings.NewReader(test.text))
-			var invalid *schema.Invalid
-			if !errors.As(err, &invalid) {
+			if _, ok := errors.AsType[*schema.Invalid](err); !ok {
 				t.Fatalf("refused with %T (%v), want *Invalid", err, err)
 			}
 			if err.Error() != test.want {

@@ -26,7 +26,7 @@ func exampleResolved() schema.Resolved {
 			Layers: []schema.Layer{
 				{Name: "flatten1", Component: schema.Component{Kind: "flatten", Attributes: map[string]any{}}},
 				{
-					Name: "dense1", Inputs: []string{"flatten1"}, Rate: pointerTo(0.5),
+					Name: "dense1", Inputs: []string{"flatten1"}, Rate: new(0.5),
 					Component: schema.Component{Kind: "dense", Attributes: map[string]any{"units": 10.0, "bias": true, "activation": "none"}},
 				},
 			},
@@ -70,8 +70,8 @@ func exampleClosure(t testing.TB) *schema.Closure {
 		Parameters: schema.ParametersClaim{Step: 1407, Digest: digest("parameters")},
 		Run:        schema.RunClaim{Digest: digest("run")},
 		Results: []schema.Result{
-			{Metric: "accuracy", Dataset: digest("mnist"), Split: "test", Step: 1407, Correct: pointerTo(int64(9210)), Total: 10000},
-			{Metric: "loss", Dataset: digest("mnist"), Split: "test", Step: 1407, Sum: pointerTo(int64(2840000000)), Total: 10000},
+			{Metric: "accuracy", Dataset: digest("mnist"), Split: "test", Step: 1407, Correct: new(int64(9210)), Total: 10000},
+			{Metric: "loss", Dataset: digest("mnist"), Split: "test", Step: 1407, Sum: new(int64(2840000000)), Total: 10000},
 		},
 		Parents: []schema.Parent{{Digest: digest("parent"), Relation: schema.RelationResumed}},
 	}
@@ -113,14 +113,13 @@ func exampleEngine() *schema.EngineSection {
 }
 
 func exampleJournal() []schema.JournalLine {
-	n := func(v int64) *int64 { return &v }
 	return []schema.JournalLine{
-		{Type: "header", Specification: digest("specification"), Engine: digest("engine"), Seed: n(0)},
-		{Type: "step", Step: 1, Microbatches: [][2]int64{{0, 8}}, Examples: n(128), Loss: n(309485009), Correct: n(12), Clipped: n(0)},
-		{Type: "event", Step: 2, Event: "hyperparameter", Name: "learningRate", Value: pointerTo(0.05)},
+		{Type: "header", Specification: digest("specification"), Engine: digest("engine"), Seed: new(int64(0))},
+		{Type: "step", Step: 1, Microbatches: [][2]int64{{0, 8}}, Examples: new(int64(128)), Loss: new(int64(309485009)), Correct: new(int64(12)), Clipped: new(int64(0))},
+		{Type: "event", Step: 2, Event: "hyperparameter", Name: "learningRate", Value: new(0.05)},
 		{Type: "event", Step: 2, Event: "engine", Engine: digest("other")},
-		{Type: "step", Step: 2, Microbatches: [][2]int64{{8, 12}, {14, 16}}, Examples: n(96)},
-		{Type: "evaluation", Step: 2, Split: "test", Examples: n(10000), Correct: n(980)},
+		{Type: "step", Step: 2, Microbatches: [][2]int64{{8, 12}, {14, 16}}, Examples: new(int64(96))},
+		{Type: "evaluation", Step: 2, Split: "test", Examples: new(int64(10000)), Correct: new(int64(980))},
 		{Type: "checkpoint", Step: 2, Parameters: digest("parameters"), Run: digest("run")},
 	}
 }

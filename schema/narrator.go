@@ -124,7 +124,7 @@ func (f failure) kinds() []string {
 
 // explain adds the problem of one failure.
 func (n *narrator) explain(f failure) {
-	add := n.source.report
+	add := n.report
 	limit := func() string { return number(f.schema[f.keyword]) }
 	switch f.keyword {
 	case "additionalProperties":
@@ -141,10 +141,8 @@ func (n *narrator) explain(f failure) {
 		choices := texts(f.schema["enum"])
 		text, _ := f.value.(string)
 		add(f.path, didYouMean(text, choices), "%s is not %s", n.show(f), describe(f.schema, f.value))
-	case "minItems":
-		add(f.path, "", "has %s; at least %s needed", count(f.value), countText(limit(), "is", "are"))
-	case "maxItems":
-		add(f.path, "", "has %s; at most %s allowed", count(f.value), countText(limit(), "is", "are"))
+	case "minItems", "maxItems":
+		add(f.path, "", "%s", wrongCount(f.value, f.schema))
 	case "minProperties":
 		add(f.path, "known are "+strings.Join(sortedKeys(properties(f.schema)), ", "), "is an empty mapping")
 	case "uniqueItems":
@@ -161,15 +159,15 @@ func (n *narrator) explain(f failure) {
 func (n *narrator) wrongValue(f failure) {
 	switch {
 	case f.value == nil:
-		n.source.report(f.path, "give a value or leave the field out", "is empty; it should be %s", describe(f.schema, f.value))
+		n.report(f.path, "give a value or leave the field out", "is empty; it should be %s", describe(f.schema, f.value))
 	case f.path == "version" && f.keyword == "type":
-		n.source.report(f.path, "write three numbers, such as 1.0.0", "%s is a number, not a version", n.show(f))
+		n.report(f.path, "write three numbers, such as 1.0.0", "%s is a number, not a version", n.show(f))
 	default:
 		hint := ""
 		if _, isText := f.value.(string); !isText && f.schema["type"] == "string" && shape(f.value) == "" {
 			hint = "put it in quotes"
 		}
-		n.source.report(f.path, hint, "%s is not %s", n.show(f), describe(f.schema, f.value))
+		n.report(f.path, hint, "%s is not %s", n.show(f), describe(f.schema, f.value))
 	}
 }
 
@@ -186,7 +184,7 @@ func (n *narrator) unknownFields(f failure) {
 			candidates = kindsOf(f.schema)
 			what = "unknown " + noun
 		}
-		n.source.report(field(f.path, key), orKnown(didYouMean(key, known), candidates), "%s", what)
+		n.report(field(f.path, key), orKnown(didYouMean(key, known), candidates), "%s", what)
 	}
 }
 
@@ -202,7 +200,7 @@ func (n *narrator) missingFields(f failure) {
 		if p, ok := known[key].(map[string]any); ok {
 			what += "; it should be " + describe(n.library.resolve(f.file, p), nil)
 		}
-		n.source.report(field(f.path, key), "", "%s", what)
+		n.report(field(f.path, key), "", "%s", what)
 	}
 }
 
@@ -233,10 +231,10 @@ func (n *narrator) wrongKinds(f failure, kinds []string) {
 		}
 	}
 	if len(given) == 0 {
-		n.source.report(f.path, "known are "+strings.Join(kinds, ", "), "names no %s", noun)
+		n.report(f.path, "known are "+strings.Join(kinds, ", "), "names no %s", noun)
 		return
 	}
-	n.source.report(f.path, "", "names %s; exactly one %s is allowed here", strings.Join(given, " and "), noun)
+	n.report(f.path, "", "names %s; exactly one %s is allowed here", strings.Join(given, " and "), noun)
 }
 
 func kindsOf(schema map[string]any) []string {
@@ -285,14 +283,26 @@ func shape(value any) string {
 	return ""
 }
 
-func count(value any) string {
+// wrongCount tells of a list that is too short or too long.
+func wrongCount(value any, schema map[string]any) string {
 	list, _ := value.([]any)
-	return countText(strconv.Itoa(len(list)), "", "")
+	least, most := schema["minItems"], schema["maxItems"]
+	has := "has " + entries(float64(len(list))) + "; "
+	switch f, _ := least.(float64); {
+	case least != nil && least == most:
+		return has + "exactly " + number(least) + " are needed"
+	case float64(len(list)) < f:
+		return has + "at least " + number(least) + " must be given"
+	}
+	return has + "at most " + number(most) + " may be given"
 }
 
-func countText(n, singular, plural string) string {
-	if n == "1" {
-		return strings.TrimSpace("1 entry " + singular)
+func entries(n float64) string {
+	switch n {
+	case 0:
+		return "no entries"
+	case 1:
+		return "1 entry"
 	}
-	return strings.TrimSpace(n + " entries " + plural)
+	return number(n) + " entries"
 }

@@ -128,7 +128,7 @@ type Failure struct {
 	Error FailureDetail `json:"error"`
 }
 
-// FailureDetail: Code is the exit code, Where the document and place, Hint what to do.
+// FailureDetail says what failed: Code is the exit code, Where the document and place, Hint what to do.
 type FailureDetail struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`

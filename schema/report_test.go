@@ -11,7 +11,6 @@ import (
 // What commands print with --json validates against its schema.
 func TestReports(t *testing.T) {
 	d := digest("something")
-	n := func(v int64) *int64 { return &v }
 	damaged := []schema.DamagedBlob{{Path: "code/engine.wasm", Expected: d}, {Path: "README.md", Expected: d, Observed: digest("else")}}
 	reports := map[string]struct {
 		kind  schema.DocumentKind
@@ -20,8 +19,8 @@ func TestReports(t *testing.T) {
 		"verify": {schema.KindVerifyReport, schema.VerifyReport{
 			Closure: d, Name: "mnist", Version: "1.0.0", Verdict: schema.VerdictDiffers, Derivation: schema.Derived, Damaged: damaged,
 			Claims: []schema.ClaimReport{{
-				Metric: "accuracy", Split: "test", Claimed: schema.ClaimValue{Correct: n(9), Total: 10},
-				Observed: schema.ClaimValue{Correct: n(8), Total: 10}, Verdict: schema.VerdictDiffers,
+				Metric: "accuracy", Split: "test", Claimed: schema.ClaimValue{Correct: new(int64(9)), Total: 10},
+				Observed: schema.ClaimValue{Correct: new(int64(8)), Total: 10}, Verdict: schema.VerdictDiffers,
 			}},
 		}},
 		"replay that differs": {schema.KindReplayReport, schema.ReplayReport{
@@ -31,7 +30,7 @@ func TestReports(t *testing.T) {
 		"replay": {schema.KindReplayReport, schema.ReplayReport{Closure: d, Verdict: schema.VerdictIdentical, Derivation: schema.Derived, Run: d}},
 		"train": {schema.KindTrainReport, schema.TrainReport{
 			Directory: "out", Engine: d, Parameters: d, Run: d, Steps: 10,
-			Results: []schema.Result{{Metric: "accuracy", Dataset: d, Split: "test", Step: 10, Correct: n(1), Total: 2}},
+			Results: []schema.Result{{Metric: "accuracy", Dataset: d, Split: "test", Step: 10, Correct: new(int64(1)), Total: 2}},
 		}},
 		"fsck":               {schema.KindFsckReport, schema.FsckReport{Checked: 2, Damaged: damaged}},
 		"list":               {schema.KindListReport, []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "dataset"}}},
@@ -67,7 +66,10 @@ func TestReports(t *testing.T) {
 }
 
 func TestManifest(t *testing.T) {
-	descriptor := map[string]any{"mediaType": schema.MediaTypeClosure, "digest": digest("closure"), "size": 2}
+	descriptor := map[string]any{
+		"mediaType": schema.MediaTypeClosure, "digest": digest("closure"), "size": 2,
+		"annotations": map[string]any{"org.opencontainers.image.title": schema.PathClosure, "org.cncf.model.filepath": schema.PathClosure},
+	}
 	layer := map[string]any{
 		"mediaType": schema.MediaTypeEngine, "digest": digest("engine"), "size": 8,
 		"annotations": map[string]any{"org.opencontainers.image.title": schema.PathEngine, "org.cncf.model.filepath": schema.PathEngine},

@@ -99,6 +99,7 @@ func (a Attribute) resolvePair(path string, value any, wrong func(any, map[strin
 	s := a.schema()
 	alternatives, _ := s["oneOf"].([]any)
 	element, _ := alternatives[len(alternatives)-2].(map[string]any)
+	pair, _ := alternatives[len(alternatives)-1].(map[string]any)
 	switch v := value.(type) {
 	case string:
 		if a.Kind == Padding && (v == "same" || v == "valid") {
@@ -114,7 +115,7 @@ func (a Attribute) resolvePair(path string, value any, wrong func(any, map[strin
 		return nil, wrong(v, element)
 	case []any:
 		if len(v) != 2 {
-			return nil, []Problem{{Path: path, Message: fmt.Sprintf("has %s; [height, width] is needed", count(v))}}
+			return nil, []Problem{{Path: path, Message: wrongCount(v, pair)}}
 		}
 		var problems []Problem
 		for i, e := range v {

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -37,19 +38,18 @@ func checkSpecification(s *source, spec *Specification) {
 		s.report("algorithm", "keep one of them", "says both epochs and steps")
 	}
 	for _, role := range sortedKeys(spec.Datasets) {
-		where := field(field("datasets", role), "ref")
-		if _, err := ParseReference(spec.Datasets[role].Ref); err != nil {
-			s.rule(where, err.(*Invalid)) //nolint:errorlint // ParseReference promises this very type
-		}
+		_, err := ParseReference(spec.Datasets[role].Ref)
+		s.rule(field(field("datasets", role), "ref"), err)
 	}
 }
 
 // rule reports err, if any, at a path.
 func (s *source) rule(path string, err error) {
-	switch e := err.(type) { //nolint:errorlint // only what this package made is looked at
-	case nil:
-	case *Invalid:
-		for _, p := range e.Problems {
+	var invalid *Invalid
+	switch {
+	case err == nil:
+	case errors.As(err, &invalid):
+		for _, p := range invalid.Problems {
 			s.report(path, p.Hint, "%s", p.Message)
 		}
 	default:
@@ -86,16 +86,17 @@ func (s *source) checkModel(m Model) {
 
 var trailingDimension = regexp.MustCompile(`[0-9]+d$`)
 
-// NameLayers gives every layer without a name its default: the operation without its dimensions and the how-manieth of
-// that kind it is (conv1, conv2, dense1).
+// NameLayers gives every layer without a name its default: the operation without its dimensions and a number that
+// counts the unnamed layers of that kind (conv1, conv2, dense1).
 func NameLayers(layers []Layer) {
 	counts := map[string]int{}
 	for i := range layers {
+		if layers[i].Name != "" {
+			continue
+		}
 		kind := trailingDimension.ReplaceAllString(layers[i].Kind, "")
 		counts[kind]++
-		if layers[i].Name == "" {
-			layers[i].Name = fmt.Sprintf("%s%d", kind, counts[kind])
-		}
+		layers[i].Name = fmt.Sprintf("%s%d", kind, counts[kind])
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 // Limits of what is read, so that a hostile document costs little.
 const (
 	maxDepth  = 64        // of nested lists and mappings
-	maxValues = 1_000_000 // of a document, aliases of YAML expanded
+	maxValues = 1_000_000 // of a JSON document
+	maxNodes  = 100_000   // of a YAML document, aliases expanded
 	// maxInteger is the largest magnitude of an integer: above it float64, and so JavaScript, skips integers.
 	maxInteger = 1<<53 - 1
 
@@ -27,6 +28,7 @@ type source struct {
 	value    any
 	places   map[string]place // by path
 	problems []Problem
+	most     int // values
 }
 
 // place says where a value stood in the document and how it was spelled.
@@ -35,8 +37,8 @@ type place struct {
 	text  string // of a scalar
 }
 
-func newSource(document string) *source {
-	return &source{document: document, places: map[string]place{}}
+func newSource(document string, most int) *source {
+	return &source{document: document, places: map[string]place{}, most: most}
 }
 
 func (s *source) report(path, hint, format string, args ...any) {
@@ -45,8 +47,8 @@ func (s *source) report(path, hint, format string, args ...any) {
 
 // visit notes the next value in document order. It reports false when there are too many.
 func (s *source) visit(path, text string) bool {
-	if len(s.places) >= maxValues {
-		s.report("", "", "has more than %d values", maxValues)
+	if len(s.places) >= s.most {
+		s.report("", "", "has more than %d values", s.most)
 		return false
 	}
 	s.places[path] = place{order: len(s.places), text: text}

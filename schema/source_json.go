@@ -14,7 +14,7 @@ import (
 // parseJSON reads one JSON document, strictly: besides what encoding/json refuses, also invalid UTF-8, halves of
 // surrogate pairs, duplicate keys, integers that float64 cannot count with, and anything too deep or too large.
 func parseJSON(document string, data []byte, limit int) (*source, error) {
-	s := newSource(document)
+	s := newSource(document, maxValues)
 	if err := checkText(document, data, limit); err != nil {
 		return nil, err
 	}
@@ -47,8 +47,7 @@ func checkText(document string, data []byte, limit int) error {
 func syntax(data []byte) error {
 	var whole json.RawMessage
 	err := json.Unmarshal(data, &whole)
-	var se *json.SyntaxError
-	if errors.As(err, &se) {
+	if se, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return errors.New("is not JSON: " + lineColumn(data, int(se.Offset)-1) + ": " + se.Error())
 	}
 	return err
@@ -180,10 +179,10 @@ func wholeSurrogates(text []byte) bool {
 		if text[i] != 'u' {
 			continue
 		}
-		switch kind := surrogate(text[i+1:]); {
-		case kind == 'l':
+		switch surrogate(text[i+1:]) {
+		case 'l':
 			return false
-		case kind == 'h':
+		case 'h':
 			rest := text[i+5:]
 			if len(rest) < 6 || rest[0] != '\\' || rest[1] != 'u' || surrogate(rest[2:]) != 'l' {
 				return false

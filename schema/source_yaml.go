@@ -27,7 +27,7 @@ func parseYAML(document string, data []byte, limit int) (*source, error) {
 	if err := checkText(document, data, limit); err != nil {
 		return nil, err
 	}
-	s := newSource(document)
+	s := newSource(document, maxNodes)
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var root, next yaml.Node
 	if err := decoder.Decode(&root); err != nil {

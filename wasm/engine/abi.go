@@ -2,6 +2,7 @@ package engine
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/reprise-ml/reprise/wasm/module"
 )
@@ -62,14 +63,11 @@ func (s Signature) matches(t module.FuncType) bool {
 // typeText writes a signature as "(i64, i32) → i32".
 func typeText(params, results []module.ValType) string {
 	list := func(ts []module.ValType) string {
-		s := ""
+		names := make([]string, len(ts))
 		for i, t := range ts {
-			if i > 0 {
-				s += ", "
-			}
-			s += t.String()
+			names[i] = t.String()
 		}
-		return s
+		return strings.Join(names, ", ")
 	}
 	s := "(" + list(params) + ")"
 	if len(results) > 0 {

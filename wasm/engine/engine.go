@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/module"
@@ -51,7 +52,7 @@ func AppendSection(m *module.Module, s schema.EngineSection) (*module.Module, er
 		return nil, fmt.Errorf("engine section: %w", err)
 	}
 	described := *m
-	described.Custom = append(m.Custom[:len(m.Custom):len(m.Custom)], module.Custom{Name: SectionName, Bytes: text})
+	described.Custom = append(slices.Clip(m.Custom), module.Custom{Name: SectionName, Bytes: text})
 	return &described, nil
 }
 
@@ -169,8 +170,7 @@ func (c *checker) bodies(m *module.Module) {
 
 // plain names a refused instruction without its position, which means nothing to a reader of the source.
 func plain(err error) error {
-	var refused *module.RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*module.RefusedError](err); ok {
 		return fmt.Errorf("%s: %s", refused.Definition.Name, refused.Definition.Refused)
 	}
 	return err

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/reprise-ml/reprise/wasm/module"
 )
@@ -44,9 +45,9 @@ func Fuelled(data []byte) ([]byte, error) {
 	}
 	copied := *m
 	copied.Functions = functions
-	copied.Exports = append(m.Exports[:len(m.Exports):len(m.Exports)],
+	copied.Exports = append(slices.Clip(m.Exports),
 		module.Export{Name: FuelGlobal, Kind: module.KindGlobal, Index: uint32(len(m.Globals))})
-	copied.Globals = append(m.Globals[:len(m.Globals):len(m.Globals)],
+	copied.Globals = append(slices.Clip(m.Globals),
 		module.Global{Type: module.I64, Mutable: true, Init: module.ConstI64(0)})
 	return copied.Encode(), nil
 }
@@ -167,7 +168,7 @@ func fuelFunction(m *module.Module, f module.Function) (module.Function, error) 
 		return f, fmt.Errorf("a block has no end")
 	}
 	f.Body = out
-	f.Locals = append(f.Locals[:len(f.Locals):len(f.Locals)], module.I64, module.I32)
+	f.Locals = append(slices.Clip(f.Locals), module.I64, module.I32)
 	return f, nil
 }
 

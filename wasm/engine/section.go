@@ -12,10 +12,9 @@ import (
 
 // span is a piece of memory that has an owner.
 type span struct {
-	path      string
-	offset    int
-	size      int
-	alignment int
+	path   string
+	offset int
+	size   int
 }
 
 // section checks that the engine's description fits its memory and agrees with itself, as far as schema has not done so.

@@ -40,7 +40,6 @@ type window struct {
 	Top, Left        int // padding before; behind it is whatever the output needs
 	OH, OW           int // output
 	Bottom, Right    int
-	kernel, position string // for errors
 }
 
 func windowOf(in []int, size string, a schema.Attributes) (window, error) {

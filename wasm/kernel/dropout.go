@@ -32,10 +32,7 @@ func (dropout) Place(n *graph.Node, in Layout, t Tile) Placement {
 func (dropout) Emit(e *Emitter, n *Node) Kernels {
 	mask := n.Out
 	mask.Addr = n.Saved
-	fill := e.DropoutMask(n.Name+".mask", Mask{
-		Addr: mask.Addr, Layout: mask.Layout, Elements: mask.Elements(), Lanes: mask.Lanes,
-		Rate: Single(n.Attributes.Float("rate")), Index: n.Index, Context: n.Context,
-	}, e.Random)
+	fill := e.DropoutMask(n.Name+".mask", mask, Single(n.Attributes.Float("rate")), n.Index, n.Context)
 	bytes := n.Out.Bytes() - slack
 	times := func(c *code, from, to int) {
 		eachVector(c, []int{from, mask.Addr, to}, bytes, func(at func(int) (local, int)) {

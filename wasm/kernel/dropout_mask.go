@@ -21,9 +21,9 @@ type maskFill struct {
 
 // DropoutMask emits the function that fills the mask of a tile; layer tells the streams of an engine's layers apart. The
 // mask has no halo; the rate is below 1.
-func (e *Emitter) DropoutMask(mask Buffer, rate float64, layer int, x Context) Fn {
-	return e.Define("dropout.mask", nil, nil, func(c *code, _ []local) {
-		f := maskFill{c: c, mask: mask, rate: float32(rate)}
+func (e *Emitter) DropoutMask(name string, mask Buffer, rate float32, layer int, x Context) Fn {
+	return e.Define(name, nil, nil, func(c *code, _ []local) {
+		f := maskFill{c: c, mask: mask, rate: rate}
 		f.word = [4]local(c.Locals(asm.V128, 4))
 		f.constants = [3]local(c.Locals(asm.V128, 3))
 		f.counters, f.p = c.Local(asm.V128), c.Local(asm.I32)

@@ -15,7 +15,7 @@ func TestDropoutMask(t *testing.T) {
 	context := kernel.Context{Seed: 64, Step: 72, Microbatch: 80, First: 88}
 	for _, tt := range []struct {
 		elements, lanes int
-		rate            float64
+		rate            float32
 	}{
 		{1, 4, 0.5}, {3, 8, 0.25}, {4, 12, 0.5}, {10, 16, 0.1}, {63, 16, 0.75}, {128, 8, 0},
 	} {
@@ -23,7 +23,7 @@ func TestDropoutMask(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %d×%d", name, tt.lanes, tt.elements), func(t *testing.T) {
 				mask := kernel.Buffer{Addr: 1024, Layout: layout, Shape: []int{tt.elements}, Lanes: tt.lanes}
 				m := newMachine(t, func(e *kernel.Emitter) map[string]kernel.Fn {
-					return map[string]kernel.Fn{"mask": e.DropoutMask(mask, tt.rate, 2, context)}
+					return map[string]kernel.Fn{"mask": e.DropoutMask("mask", mask, tt.rate, 2, context)}
 				})
 				m.Memory().WriteUint64Le(uint32(context.Seed), seed)
 				m.Memory().WriteUint64Le(uint32(context.Step), step)
@@ -40,7 +40,7 @@ func TestDropoutMask(t *testing.T) {
 					m.call("mask")
 					got := m.words(1024, tt.lanes*stride)
 					for n := range tt.lanes {
-						for i, x := range ref.DropoutMask(seed, step, microbatch, 2, first+n, tt.elements, float32(tt.rate)) {
+						for i, x := range ref.DropoutMask(seed, step, microbatch, 2, first+n, tt.elements, tt.rate) {
 							at := n*stride + i
 							if layout == kernel.Sites {
 								at = i*tt.lanes + n

@@ -76,53 +76,39 @@ func (e *Emitter) Fill(philox Fn) Fn {
 	params := []asm.ValType{asm.I32, asm.I32, asm.F32, asm.I32, asm.I32}
 	return e.Define("fill", params, nil, func(c *code, p []local) {
 		addr, count, scale, stream, kind := p[0], p[1], p[2], p[3], p[4]
-		counter, word := c.Local(asm.I32), c.Locals(asm.I32, 4)
-		u := c.Local(asm.V128)
+		counter, value := c.Local(asm.I32), c.Local(asm.V128)
 		c.SetI32(counter, 0)
 		c.Repeat(1, func() {
-			c.Get(addr)
 			c.Get(kind)
 			c.I32(int(fixed))
 			c.Op(asm.I32Eq)
-			c.If(func() {
+			c.IfElse(func() {
 				c.F32x4(1)
-				c.Set(u)
-			})
-			c.Get(kind)
-			c.I32(int(fixed))
-			c.Op(asm.I32Ne)
-			c.If(func() {
+				c.Set(value)
+			}, func() {
 				c.Get(counter, stream)
 				c.I32(0)
 				c.I32(0)
 				call(c, philox)
-				for i := 3; i >= 0; i-- {
-					c.Set(word[i])
-				}
-				c.Get(word[0])
-				c.Op(asm.I32x4Splat)
-				for i := 1; i < 4; i++ {
-					c.Get(word[i])
-					c.Lane(asm.I32x4Replace, i)
-				}
-				c.Set(u)
-				uniforms(c, u)
-				c.Set(u)
+				collect(c)
+				c.Set(value)
+				uniforms(c, value)
+				c.Set(value)
 				c.Get(kind)
 				c.I32(int(uniform))
 				c.Op(asm.I32Eq)
 				c.IfElse(func() {
-					c.Get(u, u)
+					c.Get(value, value)
 					c.Op(asm.F32x4Add)
 					c.F32x4(1)
 					c.Op(asm.F32x4Sub)
-					c.Set(u)
+					c.Set(value)
 				}, func() {
-					normals(c, u)
-					c.Set(u)
+					normals(c, value)
+					c.Set(value)
 				})
 			})
-			c.Get(u, scale)
+			c.Get(addr, value, scale)
 			c.Op(asm.F32x4Splat, asm.F32x4Mul)
 			c.Mem(asm.V128Store, 0)
 			c.AddTo(addr, 16)
@@ -133,6 +119,19 @@ func (e *Emitter) Fill(philox Fn) Fn {
 			c.Op(asm.I32GtS)
 		})
 	})
+}
+
+// collect makes a vector of the four words on the stack.
+func collect(c *code) {
+	word, v := c.Local(asm.I32), c.Local(asm.V128)
+	for i := 3; i >= 0; i-- {
+		c.Set(word)
+		c.Get(v, word)
+		c.Lane(asm.I32x4Replace, i)
+		c.Set(v)
+	}
+	c.Get(v)
+	c.Release(word, v)
 }
 
 // normals pushes four standard normal numbers made of four uniform ones (Box, Muller: "A note on the generation of random

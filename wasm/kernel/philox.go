@@ -10,8 +10,8 @@ import asm "github.com/reprise-ml/reprise/wasm/module"
 //
 //	purpose          lower 24 bits      first word            third word   fourth word
 //	PurposeInit      parameter's index  element / 4           0            0
-//	PurposeBlocks    number of the key  0                     epoch        epoch / 2^32
-//	PurposeRecords   number of the key  block                 epoch        epoch / 2^32
+//	PurposeBlocks    see Order          0                     epoch        epoch / 2^32
+//	PurposeRecords   see Order          block                 epoch        epoch / 2^32
 //	PurposeDropout   layer's index      see DropoutMask       microbatch   step
 //
 // Element i of a stream is word i mod 4 of its counter. A word x gives the uniform number (x >> 8) · 2^−24 in [0, 1).
@@ -138,6 +138,7 @@ func uniforms(c *code, words local) {
 	c.Op(asm.F32x4Mul)
 }
 
+// bump adds a constant to the lanes of a key.
 func bump(c *code, k local, by int64) {
 	c.Get(k)
 	c.I32x4(int32(by - 1<<32))

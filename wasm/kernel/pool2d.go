@@ -74,6 +74,13 @@ func (pool2d) windows(c *code, n *Node, w window, body func(out local, element f
 			c.Op(asm.I32Mul)
 			c.Set(in)
 			c.For(v, 0, w.C*site/16, 1, func() {
+				// One bounds check each for the output's and the window's addresses (see touch).
+				c.Load(asm.V128Load, out, max(n.Out.Addr, n.OutGrad.Addr))
+				c.Op(asm.Drop)
+				if !padded {
+					c.Load(asm.V128Load, in, max(n.In.Addr, n.InGrad.Addr)+((w.KH-1)*w.W+w.KW-1)*w.C*site)
+					c.Op(asm.Drop)
+				}
 				body(out, func(visit func(local, int)) {
 					if !padded {
 						for r := range w.KH {

@@ -3,6 +3,7 @@ package module
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Code assembles the body of one function. Its methods append instructions in the order of the stack machine:
@@ -53,9 +54,9 @@ func (c *Code) Locals(t ValType, n int) []Local {
 
 // Release gives local variables back for reuse.
 func (c *Code) Release(ls ...Local) {
-	for i := len(ls) - 1; i >= 0; i-- {
-		t := c.types[ls[i]]
-		c.free[t] = append(c.free[t], ls[i])
+	for _, l := range slices.Backward(ls) {
+		t := c.types[l]
+		c.free[t] = append(c.free[t], l)
 	}
 }
 
@@ -86,7 +87,7 @@ func appendOp(b []byte, op Op) []byte {
 	return append(b, byte(op))
 }
 
-// Get, Set and Tee access a local variable.
+// Get pushes local variables in order.
 func (c *Code) Get(ls ...Local) {
 	for _, l := range ls {
 		c.index(LocalGet, uint32(l))
@@ -264,7 +265,7 @@ func (c *Code) SetI32(l Local, n int) {
 	c.Set(l)
 }
 
-// GlobalGet and GlobalSet access a global variable.
+// GlobalGet pushes a global variable.
 func (c *Code) GlobalGet(i uint32) { c.index(globalGet, i) }
 
 // GlobalSet stores the top of the stack in a global variable.

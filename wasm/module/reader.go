@@ -11,7 +11,7 @@ type Instruction struct {
 	Definition Definition
 	Start, End int // byte positions in the body
 
-	// Index is the label, function, local, global or type (call_indirect), lane or lane's number; for a block the type.
+	// Index is the label, function, local, global or type (call_indirect); for a block the type.
 	Index uint32
 	// Block is the type of a block: BlockEmpty, BlockValue with Value set, or BlockType with Index set.
 	Block BlockKind
@@ -22,9 +22,10 @@ type Instruction struct {
 	Labels []uint32
 	// Types of select.
 	Types []ValType
-	// Align is log2 of the alignment, Offset the constant offset, Lane the lane of an access.
+	// Align is log2 of the alignment, Offset the constant offset of an access.
 	Align, Offset uint32
-	Lane          byte
+	// Lane of a vector.
+	Lane byte
 	// Int is the value of i32.const and i64.const.
 	Int int64
 	// Bytes are the four, eight or sixteen bytes of other constants, or the lanes of a shuffle; shared with the body.
@@ -41,18 +42,18 @@ const (
 	BlockType            // a function type
 )
 
-// UnknownError says that a body has an opcode without definition; RefusedError that it has one that engines may not use.
-type (
-	UnknownError struct {
-		Offset int
-		Op     Op
-	}
-	RefusedError struct {
-		Offset     int
-		Op         Op
-		Definition Definition
-	}
-)
+// UnknownError says that a body has an opcode without definition.
+type UnknownError struct {
+	Offset int
+	Op     Op
+}
+
+// RefusedError says that a body has an instruction that engines may not use.
+type RefusedError struct {
+	Offset     int
+	Op         Op
+	Definition Definition
+}
 
 func (e *UnknownError) Error() string {
 	return fmt.Sprintf("at byte %d: no instruction has the opcode %#x", e.Offset, uint32(e.Op))

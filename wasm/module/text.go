@@ -29,9 +29,8 @@ type printer struct {
 }
 
 func (p *printer) line(depth int, format string, args ...any) {
-	p.WriteString(strings.Repeat("  ", depth))
-	fmt.Fprintf(p, format, args...)
-	p.WriteByte('\n')
+	// A failure stays in the buffered writer until Flush reports it.
+	_, _ = fmt.Fprintf(p, "%*s"+format+"\n", append([]any{2 * depth, ""}, args...)...)
 }
 
 // functionIDs gives functions with a name a unique identifier.
@@ -87,17 +86,17 @@ func (p *printer) module() error {
 		p.line(1, "(import %s %s %s)", quote([]byte(im.Module)), quote([]byte(im.Name)), text)
 	}
 	for i, t := range m.Tables {
-		p.line(1, "(table (;%d;) %s)", i, tableText(t))
+		p.line(1, "(table (;%d;) %s)", m.imported(KindTable)+i, tableText(t))
 	}
 	for i, mem := range m.Memories {
-		p.line(1, "(memory (;%d;) %s)", i, limitsText(mem.Min, mem.Max, mem.HasMax))
+		p.line(1, "(memory (;%d;) %s)", m.imported(KindMemory)+i, limitsText(mem.Min, mem.Max, mem.HasMax))
 	}
 	for i, g := range m.Globals {
 		init, err := p.expression(g.Init)
 		if err != nil {
 			return fmt.Errorf("global %d: %w", i, err)
 		}
-		p.line(1, "(global (;%d;) %s (%s))", i, globalText(g.Type, g.Mutable), init)
+		p.line(1, "(global (;%d;) %s (%s))", m.imported(KindGlobal)+i, globalText(g.Type, g.Mutable), init)
 	}
 	kinds := [...]string{"func", "table", "memory", "global"}
 	for _, e := range m.Exports {
@@ -282,11 +281,11 @@ func typeList(kind string, ts []ValType) string {
 	if len(ts) == 0 {
 		return ""
 	}
-	s := " (" + kind
+	words := []string{kind}
 	for _, t := range ts {
-		s += " " + t.String()
+		words = append(words, t.String())
 	}
-	return s + ")"
+	return " (" + strings.Join(words, " ") + ")"
 }
 
 func importText(im Import) (string, error) {

@@ -31,11 +31,11 @@ func TestElementaryFunctions(t *testing.T) {
 		ulps     float64 // largest error
 		fall     float64 // by how many ulps a larger x may give less
 	}{
-		{"exp", ref.Exp, math.Exp, 0x1p-30, 80, true, 307, 1.1, 0},
-		{"sigmoid", ref.Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 0x1p-30, 80, true, 307, 2.4, 0},
-		{"tanh", ref.Tanh, math.Tanh, 0x1p-126, 30, true, 1009, 2.4, 2},
-		{"log", ref.Log, math.Log, 0x1p-126, math.MaxFloat32, false, 1009, 0.9, 0},
-		{"log near 1", ref.Log, math.Log, 0.9, 1.1, false, 7, 0.9, 0},
+		{"exp", ref.Exp, math.Exp, 0x1p-30, 80, true, 1009, 1.1, 0},
+		{"sigmoid", ref.Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 0x1p-30, 80, true, 1009, 2.4, 0},
+		{"tanh", ref.Tanh, math.Tanh, 0x1p-126, 30, true, 3001, 2.4, 2},
+		{"log", ref.Log, math.Log, 0x1p-126, math.MaxFloat32, false, 3001, 0.9, 0},
+		{"log near 1", ref.Log, math.Log, 0.9, 1.1, false, 17, 0.9, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			worst, at := 0.0, float32(0)
@@ -68,7 +68,7 @@ func TestElementaryFunctions(t *testing.T) {
 
 func TestCosTurns(t *testing.T) {
 	worst := 0.0
-	for i := -1 << 24; i <= 1<<24; i += 13 {
+	for i := -1 << 24; i <= 1<<24; i += 31 {
 		u := float32(i) * 0x1p-24
 		worst = max(worst, math.Abs(float64(ref.CosTurns(u))-math.Cos(2*math.Pi*float64(u))))
 	}
@@ -107,7 +107,7 @@ func TestElementaryFunctionsAtTheEdges(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := tt.f(tt.x)
-			if got != tt.want && (got == got || tt.want == tt.want) {
+			if got != tt.want && !(math.IsNaN(float64(got)) && math.IsNaN(float64(tt.want))) {
 				t.Errorf("f(%g) = %g, want %g", tt.x, got, tt.want)
 			}
 		})

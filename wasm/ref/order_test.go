@@ -97,7 +97,7 @@ func TestSelectIsKeyed(t *testing.T) {
 // Over the epochs, the permutations of few records and the places of a record among many must be equally likely. (All
 // permutations of 5 and more are not quite: a Feistel network of more than four values is an even permutation.)
 func TestSelectIsUniform(t *testing.T) {
-	const epochs = 12000
+	const epochs = 6000
 	count := func(examples int, key func(epoch []uint32) string) map[string]int {
 		o := ref.Order{Seed: 7, Microbatch: examples, Lanes: 1, Block: int64(examples)}
 		counts := map[string]int{}
