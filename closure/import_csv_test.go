@@ -73,34 +73,62 @@ func TestImportCSV(t *testing.T) {
 		change func(*closure.Import)
 		want   result
 	}{
-		{"numbers as labels", "1,2.5,0.0\n3,4,1\n5,6,0\n", nil,
-			result{[]string{"0", "1"}, nil, "u8", []string{"1 2.5 → 0", "3 4 → 1", "5 6 → 0"}}},
-		{"numeric order", "1,10\n2,9\n3,-1\n4,9.50\n", nil,
-			result{[]string{"-1", "9", "9.5", "10"}, nil, "u8", []string{"1 → 10", "2 → 9", "3 → -1", "4 → 9.5"}}},
-		{"text order", "1,b\n2,a\n3,10\n4,9\n", nil,
-			result{[]string{"10", "9", "a", "b"}, nil, "u8", []string{"1 → b", "2 → a", "3 → 10", "4 → 9"}}},
-		{"large numbers as labels", "1,1e30\n2,1000000\n", nil,
-			result{[]string{"1000000", "1e+30"}, nil, "u8", []string{"1 → 1e+30", "2 → 1000000"}}},
-		{"header", "x,y,kind\n1,2,b\n3,4,a\n", header,
-			result{[]string{"a", "b"}, []string{"x", "y"}, "u8", []string{"1 2 → b", "3 4 → a"}}},
-		{"label by name", "kind,x,y\nb,1,2\na,3,4\n", func(o *closure.Import) { o.Header, o.Label = true, "kind" },
-			result{[]string{"a", "b"}, []string{"x", "y"}, "u8", []string{"1 2 → b", "3 4 → a"}}},
-		{"label by index", "1,b,2\n3,a,4\n", func(o *closure.Import) { o.Label = "1" },
-			result{[]string{"a", "b"}, nil, "u8", []string{"1 2 → b", "3 4 → a"}}},
-		{"a column called 0", "x,0\n5,6\n7,8\n", func(o *closure.Import) { o.Header, o.Label = true, "0" },
-			result{[]string{"6", "8"}, []string{"x"}, "u8", []string{"5 → 6", "7 → 8"}}},
-		{"spaces, CRLF, quotes, no last line end", "x , \"a,b\", kind\r\n 1 ,\"2\", b \r\n3,4,\"a\"", header,
-			result{nil, nil, "", nil}},
-		{"byte order mark", "\ufeffx,kind\n1,a\n", header,
-			result{[]string{"a"}, []string{"x"}, "u8", []string{"1 → a"}}},
-		{"blank lines", "1,a\n\n2,b\n\n", nil,
-			result{[]string{"a", "b"}, nil, "u8", []string{"1 → a", "2 → b"}}},
-		{"regression", "1,0.5\n2,-3e2\n", func(o *closure.Import) { o.Regression = true },
-			result{nil, nil, "f32", []string{"1 → 0.5", "2 → -300"}}},
-		{"named classes", "1,a\n2,b\n", func(o *closure.Import) { o.Classes = []string{"b", "c", "a"} },
-			result{[]string{"b", "c", "a"}, nil, "u8", []string{"1 → a", "2 → b"}}},
-		{"nearest float", "0.1,a\n16777217,a\n1e-46,a\n", nil,
-			result{[]string{"a"}, nil, "u8", []string{"0 → a", "0.1 → a", "1.6777216e+07 → a"}}},
+		{
+			"numbers as labels", "1,2.5,0.0\n3,4,1\n5,6,0\n", nil,
+			result{[]string{"0", "1"}, nil, "u8", []string{"1 2.5 → 0", "3 4 → 1", "5 6 → 0"}},
+		},
+		{
+			"numeric order", "1,10\n2,9\n3,-1\n4,9.50\n", nil,
+			result{[]string{"-1", "9", "9.5", "10"}, nil, "u8", []string{"1 → 10", "2 → 9", "3 → -1", "4 → 9.5"}},
+		},
+		{
+			"text order", "1,b\n2,a\n3,10\n4,9\n", nil,
+			result{[]string{"10", "9", "a", "b"}, nil, "u8", []string{"1 → b", "2 → a", "3 → 10", "4 → 9"}},
+		},
+		{
+			"large numbers as labels", "1,1e30\n2,1000000\n", nil,
+			result{[]string{"1000000", "1e+30"}, nil, "u8", []string{"1 → 1e+30", "2 → 1000000"}},
+		},
+		{
+			"header", "x,y,kind\n1,2,b\n3,4,a\n", header,
+			result{[]string{"a", "b"}, []string{"x", "y"}, "u8", []string{"1 2 → b", "3 4 → a"}},
+		},
+		{
+			"label by name", "kind,x,y\nb,1,2\na,3,4\n", func(o *closure.Import) { o.Header, o.Label = true, "kind" },
+			result{[]string{"a", "b"}, []string{"x", "y"}, "u8", []string{"1 2 → b", "3 4 → a"}},
+		},
+		{
+			"label by index", "1,b,2\n3,a,4\n", func(o *closure.Import) { o.Label = "1" },
+			result{[]string{"a", "b"}, nil, "u8", []string{"1 2 → b", "3 4 → a"}},
+		},
+		{
+			"a column called 0", "x,0\n5,6\n7,8\n", func(o *closure.Import) { o.Header, o.Label = true, "0" },
+			result{[]string{"6", "8"}, []string{"x"}, "u8", []string{"5 → 6", "7 → 8"}},
+		},
+		{
+			"spaces, CRLF, quotes, no last line end", "x , \"a,b\", kind\r\n 1 ,\"2\", b \r\n3,4,\"a\"", header,
+			result{nil, nil, "", nil},
+		},
+		{
+			"byte order mark", "\ufeffx,kind\n1,a\n", header,
+			result{[]string{"a"}, []string{"x"}, "u8", []string{"1 → a"}},
+		},
+		{
+			"blank lines", "1,a\n\n2,b\n\n", nil,
+			result{[]string{"a", "b"}, nil, "u8", []string{"1 → a", "2 → b"}},
+		},
+		{
+			"regression", "1,0.5\n2,-3e2\n", func(o *closure.Import) { o.Regression = true },
+			result{nil, nil, "f32", []string{"1 → 0.5", "2 → -300"}},
+		},
+		{
+			"named classes", "1,a\n2,b\n", func(o *closure.Import) { o.Classes = []string{"b", "c", "a"} },
+			result{[]string{"b", "c", "a"}, nil, "u8", []string{"1 → a", "2 → b"}},
+		},
+		{
+			"nearest float", "0.1,a\n16777217,a\n1e-46,a\n", nil,
+			result{[]string{"a"}, nil, "u8", []string{"0 → a", "0.1 → a", "1.6777216e+07 → a"}},
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			store, d, err := importCSV(t, tc.change, tc.text)

@@ -54,8 +54,10 @@ func parseSafetensorsHeader(header []byte, data int64) ([]plannedTensor, map[str
 	at := int64(0)
 	for _, t := range p.tensors {
 		if t.begin != at {
-			return nil, nil, &schema.Problem{Path: t.Name + ".data_offsets",
-				Message: fmt.Sprintf("it begins at %d where the tensor before it ends at %d", t.begin, at)}
+			return nil, nil, &schema.Problem{
+				Path:    t.Name + ".data_offsets",
+				Message: fmt.Sprintf("it begins at %d where the tensor before it ends at %d", t.begin, at),
+			}
 		}
 		at = t.end
 	}

@@ -21,8 +21,15 @@ type Tensor struct {
 
 // dtypes pairs the names of schema with those of safetensors, in the order of the format's own list.
 var dtypes = [...]struct{ schema, file string }{
-	{"u8", "U8"}, {"i8", "I8"}, {"i16", "I16"}, {"u16", "U16"}, {"i32", "I32"}, {"u32", "U32"},
-	{"f32", "F32"}, {"f64", "F64"}, {"i64", "I64"},
+	{"u8", "U8"},
+	{"i8", "I8"},
+	{"i16", "I16"},
+	{"u16", "U16"},
+	{"i32", "I32"},
+	{"u32", "U32"},
+	{"f32", "F32"},
+	{"f64", "F64"},
+	{"i64", "I64"},
 }
 
 // fileDType is the safetensors name of a schema dtype and its place in the order, or -1.

@@ -23,7 +23,7 @@ type VerifyReport struct {
 	Name       string        `json:"name"`
 	Version    string        `json:"version"`
 	Verdict    string        `json:"verdict"`
-	Derivation string        `json:"derivation"`
+	Derivation string        `json:"derivation"` // empty where damage came first
 	Reason     string        `json:"reason,omitempty"`
 	Claims     []ClaimReport `json:"claims"`
 	Damaged    []DamagedBlob `json:"damaged"`

@@ -160,229 +160,304 @@ var badSpecifications = map[string]struct{ old, new, want string }{
 		"- flatten: {}", "- dropout: {rate: 1}",
 		"model.layers[2].dropout.rate: 1 is not a number from 0 to below 1",
 	},
-	"kernel of zero": {"kernel: 5", "kernel: 0",
+	"kernel of zero": {
+		"kernel: 5", "kernel: 0",
 		`model.layers[0].conv2d.kernel: 0 is not a positive integer`,
 	},
-	"kernel a fraction": {"kernel: 5", "kernel: 2.5",
+	"kernel a fraction": {
+		"kernel: 5", "kernel: 2.5",
 		`model.layers[0].conv2d.kernel: 2.5 is not a positive integer or a list [height, width] of them`,
 	},
-	"kernel a text": {"kernel: 5", "kernel: five",
+	"kernel a text": {
+		"kernel: 5", "kernel: five",
 		`model.layers[0].conv2d.kernel: "five" is not a positive integer or a list [height, width] of them`,
 	},
-	"kernel of three": {"kernel: 5", "kernel: [5, 5, 5]",
+	"kernel of three": {
+		"kernel: 5", "kernel: [5, 5, 5]",
 		`model.layers[0].conv2d.kernel: has 3 entries; exactly 2 are needed`,
 	},
-	"kernel with a zero": {"kernel: 5", "kernel: [3, 0]",
+	"kernel with a zero": {
+		"kernel: 5", "kernel: [3, 0]",
 		`model.layers[0].conv2d.kernel[1]: 0 is not a positive integer`,
 	},
-	"kernel empty": {"kernel: 5", "kernel: ",
+	"kernel empty": {
+		"kernel: 5", "kernel: ",
 		`model.layers[0].conv2d.kernel: is empty; it should be a positive integer or a list [height, width] of them (give a value or leave the field out)`,
 	},
-	"wrong padding": {"padding: same", "padding: sane",
+	"wrong padding": {
+		"padding: same", "padding: sane",
 		`model.layers[0].conv2d.padding: "sane" is not one of same, valid (did you mean same?)`,
 	},
-	"negative padding": {"padding: same", "padding: -1",
+	"negative padding": {
+		"padding: same", "padding: -1",
 		`model.layers[0].conv2d.padding: -1 is not an integer of at least 0`,
 	},
-	"wrong attribute": {"kernel: 5", "kernl: 5",
+	"wrong attribute": {
+		"kernel: 5", "kernl: 5",
 		`model.layers[0].conv2d.kernl: unknown field (did you mean kernel?)`,
 	},
-	"unrelated attribute": {"kernel: 5", "kernel: 5, wheels: 4",
+	"unrelated attribute": {
+		"kernel: 5", "kernel: 5, wheels: 4",
 		`model.layers[0].conv2d.wheels: unknown field (known are activation, bias, filters, kernel, padding, stride)`,
 	},
-	"wrong activation": {"activation: relu", "activation: rellu",
+	"wrong activation": {
+		"activation: relu", "activation: rellu",
 		`model.layers[0].conv2d.activation: "rellu" is not one of linear, relu, leaky-relu, tanh, sigmoid (did you mean relu?)`,
 	},
-	"unknown operation": {"maxpool2d:", "maxpool:",
+	"unknown operation": {
+		"maxpool2d:", "maxpool:",
 		`model.layers[1].maxpool: unknown operation (did you mean maxpool2d?)`,
 	},
-	"two operations": {"- flatten: {}", "- {flatten: {}, dense: {units: 2}}",
+	"two operations": {
+		"- flatten: {}", "- {flatten: {}, dense: {units: 2}}",
 		`model.layers[2]: names dense and flatten; exactly one operation is allowed here`,
 	},
-	"layer a number": {"- flatten: {}", "- 7",
+	"layer a number": {
+		"- flatten: {}", "- 7",
 		`model.layers[2]: 7 is not a layer, written {operation: {attributes}}`,
 	},
-	"layer with wrong name": {"- flatten: {}", "- {flatten: {}, name: 2nd}",
+	"layer with wrong name": {
+		"- flatten: {}", "- {flatten: {}, name: 2nd}",
 		`model.layers[2].name: "2nd" is not a name of letters, digits, _ and - that begins with a letter`,
 	},
-	"same name twice": {"- dense: {units: 10}", "- {dense: {units: 10}, name: conv1}",
+	"same name twice": {
+		"- dense: {units: 10}", "- {dense: {units: 10}, name: conv1}",
 		`model.layers[3].name: model.layers[0] already has the name "conv1"`,
 	},
-	"inputs unknown": {"- dense: {units: 10}", "- {dense: {units: 10}, inputs: [flaten1]}",
+	"inputs unknown": {
+		"- dense: {units: 10}", "- {dense: {units: 10}, inputs: [flaten1]}",
 		`model.layers[3].inputs[0]: "flaten1" is not the name of a layer before this one (did you mean flatten1?)`,
 	},
-	"negative rate": {"- dense: {units: 10}", "- {dense: {units: 10}, rate: -1}",
+	"negative rate": {
+		"- dense: {units: 10}", "- {dense: {units: 10}, rate: -1}",
 		`model.layers[3].rate: -1 is not a number of at least 0`,
 	},
-	"units missing": {"units: 10", "",
+	"units missing": {
+		"units: 10", "",
 		`model.layers[3].dense.units: is missing; it should be a positive integer`,
 	},
-	"bias a text": {"units: 10", "units: 10, bias: nope",
+	"bias a text": {
+		"units: 10", "units: 10, bias: nope",
 		`model.layers[3].dense.bias: "nope" is not true or false`,
 	},
-	"wrong loss": {"loss: softmax-cross-entropy", "loss: cross-entropy",
+	"wrong loss": {
+		"loss: softmax-cross-entropy", "loss: cross-entropy",
 		`model.loss: "cross-entropy" is not one of mean-squared-error, softmax-cross-entropy`,
 	},
-	"loss missing": {"  loss: softmax-cross-entropy\n", "",
+	"loss missing": {
+		"  loss: softmax-cross-entropy\n", "",
 		`model.loss: is missing (give it, or name an engine of your own: engine: FILE.wasm)`,
 	},
-	"wrong optimizer": {"adagrad:", "adagard:",
+	"wrong optimizer": {
+		"adagrad:", "adagard:",
 		`algorithm.optimizer.adagard: unknown optimizer (did you mean adagrad?)`,
 	},
-	"negative regularization": {"l2: 0.0001", "l2: -1",
+	"negative regularization": {
+		"l2: 0.0001", "l2: -1",
 		`algorithm.regularization.l2: -1 is not a number of at least 0`,
 	},
-	"wrong regularization": {"l2: 0.0001", "l3: 1",
+	"wrong regularization": {
+		"l2: 0.0001", "l3: 1",
 		`algorithm.regularization.l3: unknown field (did you mean l1?)`,
 	},
-	"batch no multiple": {"batchSize: 128 ", "batchSize: 100 ",
+	"batch no multiple": {
+		"batchSize: 128 ", "batchSize: 100 ",
 		`algorithm.batchSize: 100 is not a multiple of microbatchSize, 16 (take 96 or 112)`,
 	},
-	"batch smaller": {"batchSize: 128 ", "batchSize: 8 ",
+	"batch smaller": {
+		"batchSize: 128 ", "batchSize: 8 ",
 		`algorithm.batchSize: 8 is not a multiple of microbatchSize, 16 (take 16)`,
 	},
-	"batch missing": {"  batchSize: 128      # eight microbatches a step\n", "",
+	"batch missing": {
+		"  batchSize: 128      # eight microbatches a step\n", "",
 		`algorithm.batchSize: is missing; it should be a positive integer`,
 	},
-	"epochs and steps": {"seed: 42", "seed: 42\n  steps: 10",
+	"epochs and steps": {
+		"seed: 42", "seed: 42\n  steps: 10",
 		`algorithm: says both epochs and steps (keep one of them)`,
 	},
-	"neither epochs nor steps": {"epochs: 3 ", "",
+	"neither epochs nor steps": {
+		"epochs: 3 ", "",
 		`algorithm: says neither epochs nor steps (give epochs: N or steps: N)`,
 	},
-	"epochs of zero": {"epochs: 3 ", "epochs: 0 ",
+	"epochs of zero": {
+		"epochs: 3 ", "epochs: 0 ",
 		`algorithm.epochs: 0 is not a positive number`,
 	},
-	"seed too large": {"seed: 42", "seed: 9007199254740993",
+	"seed too large": {
+		"seed: 42", "seed: 9007199254740993",
 		`algorithm.seed: 9007199254740993 is too large for an integer (integers lie between -(2^53-1) and 2^53-1)`,
 	},
-	"seed too large for integers": {"seed: 42", "seed: 1e17",
+	"seed too large for integers": {
+		"seed: 42", "seed: 1e17",
 		`algorithm.seed: 1e17 is not an integer of at most 9007199254740991`,
 	},
-	"seed a fraction": {"seed: 42", "seed: 0.5",
+	"seed a fraction": {
+		"seed: 42", "seed: 0.5",
 		`algorithm.seed: 0.5 is not an integer`,
 	},
-	"seed in hexadecimal": {"seed: 42", "seed: 0x2A",
+	"seed in hexadecimal": {
+		"seed: 42", "seed: 0x2A",
 		`algorithm.seed: 0x2A is not a plain decimal number`,
 	},
-	"seed with leading zero": {"seed: 42", "seed: 042",
+	"seed with leading zero": {
+		"seed: 42", "seed: 042",
 		`algorithm.seed: 042 is not a plain decimal number`,
 	},
-	"seed infinite": {"seed: 42", "seed: .inf",
+	"seed infinite": {
+		"seed: 42", "seed: .inf",
 		`algorithm.seed: .inf is not a plain decimal number`,
 	},
-	"wrong bits": {"seed: 42", "seed: 42\n  aggregation: {bits: 10}",
+	"wrong bits": {
+		"seed: 42", "seed: 42\n  aggregation: {bits: 10}",
 		`algorithm.aggregation.bits: 10 is not one of 8, 12, 16, 24`,
 	},
-	"version a number": {"version: 1.0.0", "version: 1.0",
+	"version a number": {
+		"version: 1.0.0", "version: 1.0",
 		`version: 1.0 is a number, not a version (write three numbers, such as 1.0.0)`,
 	},
-	"version of two parts": {"version: 1.0.0", `version: "1.0"`,
+	"version of two parts": {
+		"version: 1.0.0", `version: "1.0"`,
 		`version: "1.0" is not a version such as 1.0.0 or 1.0.0-rc.1 (without +)`,
 	},
-	"version with build": {"version: 1.0.0", "version: 1.0.0+local",
+	"version with build": {
+		"version: 1.0.0", "version: 1.0.0+local",
 		`version: "1.0.0+local" is not a version such as 1.0.0 or 1.0.0-rc.1 (without +)`,
 	},
-	"name missing": {"name: mnist-cnn\n", "",
+	"name missing": {
+		"name: mnist-cnn\n", "",
 		`name: is missing; it should be a name such as mnist-cnn or ada/mnist-cnn`,
 	},
-	"name a number": {"name: mnist-cnn", "name: 7",
+	"name a number": {
+		"name: mnist-cnn", "name: 7",
 		`name: 7 is not a name such as mnist-cnn or ada/mnist-cnn (put it in quotes)`,
 	},
-	"name in capitals": {"name: mnist-cnn", "name: MNIST",
+	"name in capitals": {
+		"name: mnist-cnn", "name: MNIST",
 		`name: "MNIST" is not a name such as mnist-cnn or ada/mnist-cnn`,
 	},
-	"name reserved": {"name: mnist-cnn", "name: ada/tags",
+	"name reserved": {
+		"name: mnist-cnn", "name: ada/tags",
 		`name: "ada/tags" is not a name: v, tags and what ends in .json are reserved`,
 	},
-	"name of a file": {"name: mnist-cnn", "name: mnist.json",
+	"name of a file": {
+		"name: mnist-cnn", "name: mnist.json",
 		`name: "mnist.json" is not a name: v, tags and what ends in .json are reserved`,
 	},
-	"name of three parts": {"name: mnist-cnn", "name: a/b/c",
+	"name of three parts": {
+		"name: mnist-cnn", "name: a/b/c",
 		`name: "a/b/c" is not a name such as mnist-cnn or ada/mnist-cnn`,
 	},
-	"license empty": {"license: Apache-2.0", `license: ""`,
+	"license empty": {
+		"license: Apache-2.0", `license: ""`,
 		`license: "" is not an SPDX licence expression such as Apache-2.0`,
 	},
-	"author without a name": {"name: Ada Example", "email: ada@example.org",
+	"author without a name": {
+		"name: Ada Example", "email: ada@example.org",
 		`authors[0].name: is missing; it should be a text`,
 	},
-	"author with a wrong e-mail": {"name: Ada Example", "name: Ada, email: ada",
+	"author with a wrong e-mail": {
+		"name: Ada Example", "name: Ada, email: ada",
 		`authors[0].email: "ada" is not an e-mail address`,
 	},
-	"unknown field": {"task:", "tsak:",
+	"unknown field": {
+		"task:", "tsak:",
 		`tsak: unknown field (did you mean task?)`,
 	},
-	"shape empty of size": {"[28, 28, 1]", "[28, 0, 1]",
+	"shape empty of size": {
+		"[28, 28, 1]", "[28, 0, 1]",
 		`model.input.shape[1]: 0 is not a positive integer`,
 	},
-	"shape huge": {"[28, 28, 1]", "[2000000000, 2000000000, 1]",
+	"shape huge": {
+		"[28, 28, 1]", "[2000000000, 2000000000, 1]",
 		`model.input.shape: is a tensor of 2 GiB or more`,
 	},
-	"shape a number": {"[28, 28, 1]", "784",
+	"shape a number": {
+		"[28, 28, 1]", "784",
 		`model.input.shape: 784 is not a list of dimensions`,
 	},
-	"wrong dtype": {"dtype: u8", "dtype: f64",
+	"wrong dtype": {
+		"dtype: u8", "dtype: f64",
 		`model.input.dtype: "f64" is not one of u8, f32`,
 	},
-	"normalization mixed": {"{scale: 0.00392156862745098}", "{scale: 1, mean: 0, deviation: 1}",
+	"normalization mixed": {
+		"{scale: 0.00392156862745098}", "{scale: 1, mean: 0, deviation: 1}",
 		`model.input.normalize: mixes {scale, offset} with {mean, deviation} (keep one form)`,
 	},
-	"normalization half": {"{scale: 0.00392156862745098}", "{mean: 0}",
+	"normalization half": {
+		"{scale: 0.00392156862745098}", "{mean: 0}",
 		`model.input.normalize: needs both mean and deviation`,
 	},
-	"normalization empty": {"{scale: 0.00392156862745098}", "{}",
+	"normalization empty": {
+		"{scale: 0.00392156862745098}", "{}",
 		`model.input.normalize: is an empty mapping (known are deviation, mean, offset, scale)`,
 	},
-	"normalization a wrong word": {"{scale: 0.00392156862745098}", "standardise",
+	"normalization a wrong word": {
+		"{scale: 0.00392156862745098}", "standardise",
 		`model.input.normalize: "standardise" is not "standardize" (did you mean standardize?)`,
 	},
-	"normalization of wrong size": {"{scale: 0.00392156862745098}", "{mean: [1, 2, 3], deviation: [1, 1, 1]}",
+	"normalization of wrong size": {
+		"{scale: 0.00392156862745098}", "{mean: [1, 2, 3], deviation: [1, 1, 1]}",
 		"model.input.normalize.mean: has 3 entries; 1 or 784 (all of the input) are needed\n" + "model.input.normalize.deviation: has 3 entries; 1 or 784 (all of the input) are needed",
 	},
-	"deviation of zero": {"{scale: 0.00392156862745098}", "{mean: 0, deviation: 0}",
+	"deviation of zero": {
+		"{scale: 0.00392156862745098}", "{mean: 0, deviation: 0}",
 		`model.input.normalize.deviation: 0 is not a positive number`,
 	},
-	"train missing": {`  train: {ref: "mnist:1.0.0", split: train}` + "\n", "",
+	"train missing": {
+		`  train: {ref: "mnist:1.0.0", split: train}` + "\n", "",
 		`datasets.train: is missing; it should be a mapping {ref, split}`,
 	},
-	"wrong role": {"  test: ", "  tset: ",
+	"wrong role": {
+		"  test: ", "  tset: ",
 		`datasets.tset: unknown field (did you mean test?)`,
 	},
-	"wrong reference": {`test:  {ref: "mnist:1.0.0"`, `test:  {ref: "MNIST:1.0.0"`,
+	"wrong reference": {
+		`test:  {ref: "mnist:1.0.0"`, `test:  {ref: "MNIST:1.0.0"`,
 		`datasets.test.ref: "MNIST" is not a name: use lower-case letters and digits, with single . _ or - between them`,
 	},
-	"wrong label": {`test:  {ref: "mnist:1.0.0"`, `test:  {ref: "mnist:-x"`,
+	"wrong label": {
+		`test:  {ref: "mnist:1.0.0"`, `test:  {ref: "mnist:-x"`,
 		`datasets.test.ref: "-x" is neither a version, such as 1.0.0, nor a tag`,
 	},
-	"wrong digest": {`test:  {ref: "mnist:1.0.0"`, `test:  {ref: "mnist@sha256:12"`,
+	"wrong digest": {
+		`test:  {ref: "mnist:1.0.0"`, `test:  {ref: "mnist@sha256:12"`,
 		`datasets.test.ref: "12" is not a digest: 64 lower-case hexadecimal digits are needed`,
 	},
-	"layers and engine missing": {exampleLayers, "",
+	"layers and engine missing": {
+		exampleLayers, "",
 		`model.layers: is missing (give it, or name an engine of your own: engine: FILE.wasm)`,
 	},
-	"field twice": {"seed: 42", "seed: 42\n  seed: 43",
+	"field twice": {
+		"seed: 42", "seed: 42\n  seed: 43",
 		`algorithm.seed: is given twice, again at line 22 (keep one of them)`,
 	},
-	"key a number": {"task:", "1: x\ntask:",
+	"key a number": {
+		"task:", "1: x\ntask:",
 		`line 6: the key 1 is not a text (put it in quotes)`,
 	},
-	"merge key": {"task:", "<<: {}\ntask:",
+	"merge key": {
+		"task:", "<<: {}\ntask:",
 		`line 6: merge keys (<<) are not read (write the fields out)`,
 	},
-	"custom tag": {"seed: 42", "seed: !secret 42",
+	"custom tag": {
+		"seed: 42", "seed: !secret 42",
 		`algorithm.seed: line 21: the tag !secret is not read (remove it)`,
 	},
-	"binary": {"seed: 42", "seed: !!binary aGk=",
+	"binary": {
+		"seed: 42", "seed: !!binary aGk=",
 		`algorithm.seed: line 21: the tag !!binary is not read (remove it)`,
 	},
-	"second document": {"seed: 42", "seed: 42\n---\nname: other",
+	"second document": {
+		"seed: 42", "seed: 42\n---\nname: other",
 		`goes on after its first document: remove what follows the line ---`,
 	},
-	"not YAML": {"seed: 42", "seed: [42",
+	"not YAML": {
+		"seed: 42", "seed: [42",
 		`is not YAML: line 20: did not find expected ',' or ']'`,
 	},
-	"several at once": {"kernel: 5, padding: same", "kernel: 0, padding: sane",
+	"several at once": {
+		"kernel: 5, padding: same", "kernel: 0, padding: sane",
 		"model.layers[0].conv2d.kernel: 0 is not a positive integer\n" + "model.layers[0].conv2d.padding: \"sane\" is not one of same, valid (did you mean same?)",
 	},
 }

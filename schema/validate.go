@@ -41,6 +41,13 @@ const (
 	KindPublishReport DocumentKind = "publish"
 	KindDatasetReport DocumentKind = "dataset-report"
 	KindPredictReport DocumentKind = "predict"
+	KindInitReport    DocumentKind = "init"
+	KindCompileReport DocumentKind = "compile"
+	KindCheckReport   DocumentKind = "check"
+	KindPullReport    DocumentKind = "pull"
+	KindTagReport     DocumentKind = "tag"
+	KindVersionReport DocumentKind = "version"
+	KindDemoReport    DocumentKind = "demo"
 	KindFailure       DocumentKind = "failure"
 )
 
@@ -49,7 +56,8 @@ func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindListReport, KindPublishReport,
-		KindDatasetReport, KindPredictReport, KindFailure,
+		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindTagReport,
+		KindVersionReport, KindDemoReport, KindFailure,
 	}
 }
 

@@ -122,7 +122,7 @@ func (a *assembly) begin(c *asm.Code, n asm.Local) {
 	c.Op(asm.I32Sub)
 	c.I32(record)
 	c.Op(asm.I32Mul)
-	c.Fill()
+	c.Fill(a.tile.Lanes * a.tile.Count * record)
 	for _, k := range a.kernels {
 		a.run(c, k.Prepare)
 	}

@@ -16,8 +16,8 @@ func activationAttribute() schema.Attribute {
 	return schema.Attribute{Name: "activation", Kind: schema.Choice, Default: "linear", Choices: Activations(), Doc: "Function of each output."}
 }
 
-// activation is y = f(x) for each element, in place. Every f here has a derivative that is a function of y, so x need
-// not be kept.
+// activation is y = f(x) for each element, in place where nobody needs x. Every f here has a derivative that is a function
+// of y, so the activation itself does not.
 type activation struct{}
 
 func (activation) Declaration() schema.Declaration {
@@ -34,8 +34,21 @@ func (activation) Infer(_ schema.Attributes, in []int) (graph.Inference, error) 
 	return graph.Inference{Shape: in}, nil
 }
 
-func (activation) Place(_ *graph.Node, in Layout, _ Tile) Placement {
-	return Placement{Out: in, InPlace: true}
+func (activation) Place(n *graph.Node, in Layout, _ Tile) Placement {
+	return Placement{Out: in, InPlace: n.Attributes.Text("function") == "linear" || !keepsOutput(n.In)}
+}
+
+// keepsOutput reports whether the backward pass of a node, or of one before it in the same memory, reads the output.
+func keepsOutput(n *graph.Node) bool {
+	switch n.Kind {
+	case "maxpool2d":
+		return true
+	case graph.Activation:
+		return n.Attributes.Text("function") != "linear" || keepsOutput(n.In)
+	case "flatten":
+		return keepsOutput(n.In)
+	}
+	return false
 }
 
 func (activation) Emit(e *Emitter, n *Node) Kernels {
@@ -47,29 +60,34 @@ func (activation) Emit(e *Emitter, n *Node) Kernels {
 	if n.Fused != f { // else the layer before applies it as it stores
 		k.Forward = e.define(n.Name+".forward", func(c *code) {
 			x := c.Local(asm.V128)
-			eachVector(c, []int{n.Out.Addr}, n.Out.Bytes()-slack, func(at func(i int) (local, int)) {
-				p, o := at(0)
-				c.Load(asm.V128Load, p, o)
+			eachVector(c, []int{n.In.Addr, n.Out.Addr}, n.Out.Bytes()-slack, func(at func(i int) (local, int)) {
+				px, ox := at(0)
+				py, oy := at(1)
+				c.Load(asm.V128Load, px, ox)
 				c.Set(x)
-				c.Get(p)
+				c.Get(py)
 				apply(c, f, x)
-				c.Mem(asm.V128Store, o)
+				c.Mem(asm.V128Store, oy)
 			})
 			c.Release(x)
 		})
 		k.Infer = k.Forward
 	}
+	if !n.needsInGrad() {
+		return k
+	}
 	k.Backward = e.define(n.Name+".backward", func(c *code) {
 		y := c.Local(asm.V128)
-		eachVector(c, []int{n.Out.Addr, n.OutGrad.Addr}, n.Out.Bytes()-slack, func(at func(i int) (local, int)) {
+		eachVector(c, []int{n.Out.Addr, n.OutGrad.Addr, n.InGrad.Addr}, n.Out.Bytes()-slack, func(at func(i int) (local, int)) {
 			py, oy := at(0)
 			pg, og := at(1)
+			px, ox := at(2)
 			c.Load(asm.V128Load, py, oy)
 			c.Set(y)
-			c.Get(pg)
+			c.Get(px)
 			c.Load(asm.V128Load, pg, og)
 			derive(c, f, y)
-			c.Mem(asm.V128Store, og)
+			c.Mem(asm.V128Store, ox)
 		})
 		c.Release(y)
 	})

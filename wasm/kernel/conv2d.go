@@ -34,12 +34,12 @@ func (conv2d) Declaration() schema.Declaration {
 
 // window is the geometry of a convolution or pooling.
 type window struct {
-	H, W, C          int // input
-	KH, KW           int
-	SH, SW           int
-	Top, Left        int // padding before; behind it is whatever the output needs
-	OH, OW           int // output
-	Bottom, Right    int
+	H, W, C       int // input
+	KH, KW        int
+	SH, SW        int
+	Top, Left     int // padding before; behind it is whatever the output needs
+	OH, OW        int // output
+	Bottom, Right int
 }
 
 func windowOf(in []int, size string, a schema.Attributes) (window, error) {

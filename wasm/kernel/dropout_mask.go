@@ -42,11 +42,16 @@ func (e *Emitter) DropoutMask(name string, mask Buffer, rate float32, layer int,
 	})
 }
 
-// start sets the counters to those of four examples or of four consecutive quads, apart by so much.
-func (f *maskFill) start(x Context, apart int) {
+// start sets the counters to those of four examples or of four consecutive quads, apart by so much, from an example of the
+// tile on (nil is the first).
+func (f *maskFill) start(x Context, example *local, apart int) {
 	c := f.c
 	c.I32(x.First)
 	c.Mem(asm.I32Load, 0)
+	if example != nil {
+		c.Get(*example)
+		c.Op(asm.I32Add)
+	}
 	c.I32(f.quads())
 	c.Op(asm.I32Mul, asm.I32x4Splat)
 	c.Vector([4]uint32{0, uint32(apart), uint32(2 * apart), uint32(3 * apart)})
@@ -82,19 +87,26 @@ func (f *maskFill) factors(words local) {
 	c.Op(asm.V128And)
 }
 
-// rows fills four vectors at a time. Rows are padded to vectors, and so the counters of the tile are consecutive.
+// rows fills four vectors of a row at a time; what they reach behind its last element is padding, too.
 func (f *maskFill) rows(x Context) {
 	c := f.c
-	f.start(x, 1)
-	c.For(f.p, 0, 16*f.quads()*f.mask.Lanes, 64, func() {
-		f.draw(x, 4)
-		transpose4(c, f.word)
-		for i := 3; i >= 0; i-- {
-			c.Get(f.p)
-			f.factors(f.word[i])
-			c.Mem(asm.V128Store, f.mask.Addr+16*i)
-		}
+	example, q := c.Local(asm.I32), c.Local(asm.I32)
+	c.For(example, 0, f.mask.Lanes, 1, func() {
+		f.start(x, &example, 1)
+		scaled(c, example, f.mask.Stride())
+		c.Set(f.p)
+		c.For(q, 0, (f.quads()+3)/4, 1, func() {
+			f.draw(x, 4)
+			transpose4(c, f.word)
+			for i := 3; i >= 0; i-- {
+				c.Get(f.p)
+				f.factors(f.word[i])
+				c.Mem(asm.V128Store, f.mask.Addr+16*i)
+			}
+			c.AddTo(f.p, 64)
+		})
 	})
+	c.Release(example, q)
 }
 
 // sites fills four sites of four examples at a time, and then those that are left.
@@ -111,7 +123,7 @@ func (f *maskFill) sites(x Context) {
 		c.AddTo(f.p, 4*site)
 	}
 	whole, rest := f.mask.Elements()/4, f.mask.Elements()%4
-	f.start(x, f.quads())
+	f.start(x, nil, f.quads())
 	c.For(lane, 0, site, 16, func() {
 		c.Get(lane)
 		c.Set(f.p)

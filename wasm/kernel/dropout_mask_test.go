@@ -28,7 +28,7 @@ func TestDropoutMask(t *testing.T) {
 				m.Memory().WriteUint64Le(uint32(context.Seed), seed)
 				m.Memory().WriteUint64Le(uint32(context.Step), step)
 				m.Memory().WriteUint64Le(uint32(context.Microbatch), microbatch)
-				stride := (tt.elements + 3) / 4 * 4
+				stride := mask.Stride() / 4
 				end := uint32(1024 + 4*tt.lanes*tt.elements)
 				if layout == kernel.Rows {
 					end = uint32(1024 + 4*tt.lanes*stride)

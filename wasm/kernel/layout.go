@@ -46,8 +46,12 @@ func (b Buffer) Elements() int { return schema.Elements(b.Shape) }
 // Site is the bytes of one element's lanes.
 func (b Buffer) Site() int { return 4 * b.Lanes }
 
-// Stride is the bytes of one example's row; rows are padded to whole vectors, and what is in the padding is undefined.
-func (b Buffer) Stride() int { return 4 * roundUp(b.Elements(), 4) }
+// Stride is the bytes of one example's row, an odd number of cache lines: rows at a power of two would all meet in the
+// same few sets of the cache. What is in the padding is undefined.
+func (b Buffer) Stride() int {
+	const line = 64
+	return line * (roundUp(4*b.Elements(), line)/line | 1)
+}
 
 // Bytes that the buffer takes, with the slack that vectors at its end may touch.
 func (b Buffer) Bytes() int {

@@ -190,8 +190,7 @@ func (c *Code) MemFill(addr, n int) {
 	c.I32(addr)
 	c.I32(0)
 	c.I32(n)
-	c.body = append(appendOp(c.body, MemoryFill), 0)
-	c.fuel += c.mult * int64(n/64)
+	c.Fill(n)
 }
 
 // MemCopy copies n bytes; the destination and the source are on the stack.
@@ -201,8 +200,11 @@ func (c *Code) MemCopy(n int) {
 	c.fuel += c.mult * int64(n/64)
 }
 
-// Fill appends memory.fill; address, value and length are on the stack.
-func (c *Code) Fill() { c.body = append(appendOp(c.body, MemoryFill), 0) }
+// Fill appends memory.fill; address, value and length, at most n bytes, are on the stack.
+func (c *Code) Fill(n int) {
+	c.body = append(appendOp(c.body, MemoryFill), 0)
+	c.fuel += c.mult * int64(n/64)
+}
 
 const blockVoid = 0x40
 

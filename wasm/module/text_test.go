@@ -106,3 +106,15 @@ func TestPrintRefuses(t *testing.T) {
 		t.Errorf("got %v, want *module.RefusedError", err)
 	}
 }
+
+type full struct{}
+
+var errFull = errors.New("no space left")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+func TestPrintReportsTheWriter(t *testing.T) {
+	if err := module.Print(full{}, everything()); !errors.Is(err, errFull) {
+		t.Errorf("got %v, want %v", err, errFull)
+	}
+}

@@ -89,14 +89,14 @@ func CosTurns(u float32) float32 {
 }
 
 // pmin and pmax are the engine's: the second operand only if it compares, so that a NaN in the first passes.
-func pmin(a, b float32) float32 {
+func pmin[F Float](a, b F) F {
 	if b < a {
 		return b
 	}
 	return a
 }
 
-func pmax(a, b float32) float32 {
+func pmax[F Float](a, b F) F {
 	if a < b {
 		return b
 	}

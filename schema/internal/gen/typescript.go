@@ -42,6 +42,13 @@ var typeNames = map[string]string{
 	"publish":        "PublishReport",
 	"dataset-report": "DatasetReport",
 	"predict":        "PredictReport",
+	"init":           "InitReport",
+	"compile":        "CompileReport",
+	"check":          "CheckReport",
+	"pull":           "PullReport",
+	"tag":            "TagReport",
+	"version":        "VersionReport",
+	"demo":           "DemoReport",
 	"failure":        "Failure",
 }
 
@@ -108,8 +115,11 @@ func (w *writer) declare(out *bytes.Buffer, name string, s object) {
 	fmt.Fprintf(out, "export type %s = %s;\n", name, w.of(s, ""))
 }
 
-// definition is the name of a definition in a file.
+// definition is the name of a definition in a file, or of the whole file.
 func (w *writer) definition(file, key string) string {
+	if key == "" {
+		return typeNames[file]
+	}
 	return typeNames[file] + strings.ToUpper(key[:1]) + key[1:]
 }
 

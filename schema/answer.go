@@ -1,0 +1,78 @@
+package schema
+
+// InitReport answers `reprise init --json`.
+type InitReport struct {
+	Files []string `json:"files"`
+}
+
+// CompileReport answers `reprise compile --json`: an engine and what it costs.
+type CompileReport struct {
+	Engine        Digest `json:"engine"`
+	Compiler      string `json:"compiler,omitempty"`
+	Specification Digest `json:"specification"`
+	Size          int64  `json:"size"`       // of the module, bytes
+	Memory        int64  `json:"memory"`     // of an instance, bytes
+	Parameters    int64  `json:"parameters"` // trainable values
+	// FLOPs are twice the textbook multiply-adds of one example; absent for an engine that was not compiled.
+	FLOPs *FLOPs `json:"flops,omitempty"`
+	File  string `json:"file,omitempty"`
+}
+
+// FLOPs of one example: of a prediction, and of a training step's share.
+type FLOPs struct {
+	Predict int64 `json:"predict"`
+	Train   int64 `json:"train"`
+}
+
+// CheckReport answers `reprise engine check --json`.
+type CheckReport struct {
+	Engine   Digest      `json:"engine"`
+	ABI      int         `json:"abi"`
+	Compiler string      `json:"compiler,omitempty"`
+	Memory   int64       `json:"memory"` // of an instance, bytes
+	Passed   bool        `json:"passed"`
+	Tests    []CheckTest `json:"tests"`
+}
+
+// CheckTest is a conformance test; Problem is empty where the engine passed.
+type CheckTest struct {
+	Name    string `json:"name"`
+	Problem string `json:"problem,omitempty"`
+}
+
+// PullReport answers `reprise pull --json`.
+type PullReport struct {
+	Name      string `json:"name"`
+	Version   string `json:"version,omitempty"` // empty where the reference is a tag or digest
+	Digest    Digest `json:"digest"`
+	Directory string `json:"directory"`
+}
+
+// TagReport answers `reprise tag --json`.
+type TagReport struct {
+	Name   string `json:"name"`
+	Tag    string `json:"tag"`
+	Digest Digest `json:"digest"`
+}
+
+// VersionReport answers `reprise version --json`.
+type VersionReport struct {
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitempty"` // of the source
+	Compiler string `json:"compiler"`
+	ABI      int    `json:"abi"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+// DemoReport answers `reprise demo --json`.
+type DemoReport struct {
+	Directory string        `json:"directory"`
+	Store     string        `json:"store"`
+	Dataset   DatasetReport `json:"dataset"`
+	// Train is absent where the closure was in the store already.
+	Train   *TrainReport  `json:"train,omitempty"`
+	Closure PublishReport `json:"closure"`
+	Verify  VerifyReport  `json:"verify"`
+	Replay  ReplayReport  `json:"replay"`
+}

@@ -1,0 +1,219 @@
+package optest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm"
+	"github.com/reprise-ml/reprise/wasm/ref"
+)
+
+// Check is CheckBits, and measures the oracle's gradients.
+func Check(t *testing.T, m Model) {
+	t.Helper()
+	CheckBits(t, m)
+	numeric(t, m.Resolve(t))
+}
+
+// CheckBits trains the model for three steps, on every runtime and in the oracle, and requires the same bits of everything:
+// the choice of examples, accumulators, parameters and state, predictions and metrics, for full and for smaller batches.
+func CheckBits(t *testing.T, m Model) {
+	t.Helper()
+	r := m.Resolve(t)
+	code := Compile(t, r)
+	for _, runtime := range Runtimes() {
+		newPair(t, runtime, r, code).run()
+	}
+}
+
+// pair is an engine and its oracle, side by side.
+type pair struct {
+	t       *testing.T
+	name    string
+	r       schema.Resolved
+	engine  *Instance
+	oracle  *ref.Training
+	records Records
+	when    string
+}
+
+// Oracle makes the oracle of a resolved specification.
+func Oracle(t testing.TB, r schema.Resolved) *ref.Training {
+	t.Helper()
+	g, err := wasm.Graph(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref.NewTraining(r, g)
+}
+
+func newPair(t *testing.T, runtime Runtime, r schema.Resolved, code []byte) *pair {
+	t.Helper()
+	return &pair{
+		t: t, name: runtime.Name, r: r, engine: runtime.Open(t, code), oracle: Oracle(t, r), records: Random(r, 7),
+	}
+}
+
+func (p *pair) run() {
+	p.t.Helper()
+	p.engine.Init(p.r.Algorithm.Seed)
+	p.oracle.Init(p.r.Algorithm.Seed)
+	p.compareTensors("init")
+	p.shiftBiases()
+	capacity := p.r.Algorithm.MicrobatchSize
+	for step := range int64(3) {
+		clear(p.engine.Region(schema.RegionAccumulators))
+		p.oracle.Clear()
+		for u := range int64(p.r.Algorithm.Microbatches()) {
+			p.accumulate(step, u)
+		}
+		p.t.Helper()
+		if err, status := p.oracle.Apply(step), p.engine.Apply(step); err != nil || status != "" {
+			p.t.Fatalf("%s, apply(%d): engine %q, oracle %v", p.name, step, status, err)
+		}
+		p.compareTensors(fmt.Sprintf("apply(%d)", step))
+	}
+	for _, n := range []int{capacity, 1, capacity / 2, capacity - 1} {
+		if n > 0 {
+			p.predict(n)
+			p.evaluate(n)
+		}
+	}
+	// ABI: every 1 ≤ n ≤ capacity is legal everywhere.
+	clear(p.engine.Region(schema.RegionAccumulators))
+	p.oracle.Clear()
+	p.microbatch(3, 0, First(max(1, capacity-1)))
+	p.microbatch(3, 1, First(1))
+}
+
+// shiftBiases gives biases values, which they do not have at first, so that they show in everything.
+func (p *pair) shiftBiases() {
+	draw := rand.New(rand.NewPCG(3, 1)) //nolint:gosec // test data
+	for _, q := range p.oracle.Network.Parameters {
+		if !q.Bias {
+			continue
+		}
+		for i := range q.Value {
+			q.Value[i] = float32(draw.NormFloat64() / 4)
+		}
+		copy(p.engine.Tensor(q.Name), Floats(q.Value))
+	}
+	p.engine.call("restore")
+}
+
+func (p *pair) accumulate(step, u int64) {
+	p.t.Helper()
+	examples := p.r.Datasets[0].Examples
+	indices := p.oracle.Select(step, u, examples)
+	p.equal(fmt.Sprintf("select(%d, %d)", step, u), words(p.engine.Select(step, u, examples)), words(indices))
+	p.microbatch(step, u, indices)
+}
+
+func (p *pair) microbatch(step, u int64, indices []uint32) {
+	p.t.Helper()
+	input, target := p.records.At(indices)
+	p.engine.Write(input, target)
+	err := p.oracle.Accumulate(step, u, input, target, len(indices))
+	if status := p.engine.Accumulate(step, u, len(indices)); err != nil || status != "" {
+		p.t.Fatalf("%s, accumulate(%d, %d): engine %q, oracle %v", p.name, step, u, status, err)
+	}
+	p.compareAccumulators(fmt.Sprintf("accumulate(%d, %d, %d)", step, u, len(indices)))
+}
+
+func (p *pair) compareAccumulators(when string) {
+	p.t.Helper()
+	for i, q := range p.oracle.Network.Parameters {
+		o := p.oracle.Tensors[i]
+		p.equal(when+": peak of "+q.Name, p.engine.Segment(q.Name+".peak"), ints([]int32{o.Peak}))
+		p.equal(when+": gradient of "+q.Name, p.engine.Segment(q.Name), ints(o.Sum))
+	}
+	for name, want := range map[string]int64{
+		schema.SegmentLoss: p.oracle.Loss, schema.SegmentExamples: p.oracle.Examples,
+		schema.SegmentCorrect: p.oracle.Correct, schema.SegmentClipped: p.oracle.Clipped,
+	} {
+		p.equal(when+": "+name, p.engine.Segment(name), long(want))
+	}
+}
+
+func (p *pair) compareTensors(when string) {
+	p.t.Helper()
+	rule := p.r.Algorithm.Optimizer.Kind
+	for i, q := range p.oracle.Network.Parameters {
+		o := p.oracle.Tensors[i]
+		p.equal(when+": "+q.Name, p.engine.Tensor(q.Name), Floats(o.Value))
+		p.equal(when+": exponent of "+q.Name, p.engine.Tensor(q.Name+".exponent"), ints([]int32{o.Exponent}))
+		for k, slot := range o.Slots {
+			name := map[string][]string{"sgd": {"velocity"}, "adagrad": {"accumulator"}, "adam": {"m", "v"}}[rule][k]
+			p.equal(when+": "+name+" of "+q.Name, p.engine.Tensor(q.Name+"."+name), Floats(slot))
+		}
+	}
+	if adam, ok := p.oracle.Rule.(*ref.Adam); ok {
+		p.equal(when+": correction 1", p.engine.Tensor("adam.correction1"), Floats([]float32{adam.Correction1}))
+		p.equal(when+": correction 2", p.engine.Tensor("adam.correction2"), Floats([]float32{adam.Correction2}))
+	}
+	p.equal(when+": seed", p.engine.Tensor("seed"), long(p.oracle.Seed))
+}
+
+func (p *pair) predict(n int) {
+	p.t.Helper()
+	input, _ := p.records.At(First(n))
+	p.engine.Write(input, nil)
+	if status := p.engine.Predict(n); status != "" {
+		p.t.Fatalf("%s, predict(%d): %s", p.name, n, status)
+	}
+	var want []float32
+	for _, row := range p.oracle.Predict(input, n) {
+		want = append(want, row...)
+	}
+	p.equal(fmt.Sprintf("predict(%d)", n), p.engine.Region(schema.RegionOutput)[:4*len(want)], Floats(want))
+}
+
+func (p *pair) evaluate(n int) {
+	p.t.Helper()
+	input, target := p.records.At(First(n))
+	p.engine.Write(input, target)
+	clear(p.engine.Region(schema.RegionMetrics))
+	correct, loss, err := p.oracle.Evaluate(input, target, n)
+	if status := p.engine.Evaluate(n); status != "" || err != nil {
+		p.t.Fatalf("%s, evaluate(%d): engine %q, oracle %v", p.name, n, status, err)
+	}
+	want := append(append(long(int64(n)), long(correct)...), long(loss)...)
+	p.equal(fmt.Sprintf("evaluate(%d)", n), p.engine.Region(schema.RegionMetrics), want)
+}
+
+// equal shows the first element, of four bytes, that differs.
+func (p *pair) equal(what string, got, want []byte) {
+	p.t.Helper()
+	if bytes.Equal(got, want) {
+		return
+	}
+	if len(got) != len(want) {
+		p.t.Fatalf("%s, %s: %d bytes, want %d", p.name, what, len(got), len(want))
+	}
+	differ := 0
+	first := -1
+	for i := 0; i+4 <= len(got); i += 4 {
+		if !bytes.Equal(got[i:i+4], want[i:i+4]) {
+			differ++
+			if first < 0 {
+				first = i
+			}
+		}
+	}
+	a, b := binary.LittleEndian.Uint32(got[first:]), binary.LittleEndian.Uint32(want[first:])
+	p.t.Fatalf("%s, %s: %d of %d elements differ, the first is %d: got %#x (%d, %g), want %#x (%d, %g)", p.name, what,
+		differ, len(got)/4, first/4, a, int32(a), math.Float32frombits(a), b, int32(b), math.Float32frombits(b))
+}
+
+func words(xs []uint32) []byte {
+	var b []byte
+	for _, x := range xs {
+		b = binary.LittleEndian.AppendUint32(b, x)
+	}
+	return b
+}

@@ -1,0 +1,172 @@
+package ref
+
+import (
+	"fmt"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+)
+
+// Float is what a network computes in: float32 as engines do, bit for bit, or float64, in which gradients can be measured
+// as differences.
+type Float interface{ float32 | float64 }
+
+// Call is what a forward or backward pass knows about the call that it is part of.
+type Call struct {
+	Train                  bool // dropout drops
+	Seed, Step, Microbatch int64
+}
+
+// Network executes a graph, layer by layer. Values of a tensor are [example][element], elements in C order.
+type Network[F Float] struct {
+	Parameters []*Parameter[F]
+
+	input  input[F]
+	layers []layer[F]
+	loss   loss[F]
+}
+
+// Parameter is a trainable tensor: its values, and the gradient of the last backward pass.
+type Parameter[F Float] struct {
+	graph.Parameter
+	Name  string // "conv1.weight"
+	Rate  float64
+	Value []F
+	Grad  []F
+}
+
+// layer is an operation at its place.
+type layer[F Float] interface {
+	forward(c Call, x [][]F) [][]F
+	// backward adds to the gradients of the layer's parameters and returns that by x, given those x and y of forward
+	// and the gradient by y.
+	backward(c Call, x, y, dy [][]F) [][]F
+}
+
+// NewNetwork makes the network of a resolved specification and its graph. Parameters are zero.
+func NewNetwork[F Float](r schema.Resolved, g *graph.Graph) *Network[F] {
+	train := trainDataset(r)
+	n := &Network[F]{
+		input: newInput[F](r.Model.Input.Normalize, train.Record.Input),
+		loss:  loss[F]{name: g.Loss, classes: train.Classes, target: train.Record.Target},
+	}
+	for i, node := range g.Nodes[1:] {
+		var own []*Parameter[F]
+		for _, p := range node.Parameters {
+			count := schema.Elements(p.Shape)
+			own = append(own, &Parameter[F]{
+				Parameter: p, Name: node.Name + "." + p.Name, Rate: node.Rate, Value: make([]F, count), Grad: make([]F, count),
+			})
+		}
+		n.Parameters = append(n.Parameters, own...)
+		n.layers = append(n.layers, newLayer(node, i+1, own, r.Algorithm.MicrobatchSize))
+	}
+	return n
+}
+
+func trainDataset(r schema.Resolved) schema.ResolvedDataset {
+	for _, d := range r.Datasets {
+		if d.Role == schema.RoleTrain {
+			return d
+		}
+	}
+	panic("ref: the specification has no data to train on")
+}
+
+// newLayer makes the layer of a node, the index-th of its graph.
+func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], microbatch int) layer[F] {
+	var weight, bias *Parameter[F]
+	if len(own) > 0 {
+		weight = own[0]
+	}
+	if len(own) > 1 {
+		bias = own[1]
+	}
+	switch a := node.Attributes; node.Kind {
+	case "dense":
+		return dense[F]{inputs: node.In.Shape[0], units: node.Shape[0], weight: weight, bias: bias}
+	case "conv2d":
+		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, microbatch: microbatch}
+	case "maxpool2d":
+		return maxPool2d[F]{newWindow(node, "size")}
+	case "avgpool2d":
+		return avgPool2d[F]{newWindow(node, "size")}
+	case "flatten":
+		return flatten[F]{}
+	case "dropout":
+		return dropout[F]{rate: single(a.Float("rate")), layer: index}
+	case graph.Activation:
+		return activation[F]{a.Text("function")}
+	}
+	panic(fmt.Sprintf("ref: %q is not defined", node.Kind))
+}
+
+// Forward gives the values behind each layer, the input's first. The records' input fields stand one behind the other.
+func (n *Network[F]) Forward(c Call, records []byte, examples int) [][][]F {
+	values := [][][]F{n.input.load(records, examples)}
+	for i, l := range n.layers {
+		values = append(values, l.forward(c, values[i]))
+	}
+	return values
+}
+
+// Backward sets the gradients of all parameters, of the sum of the examples' losses.
+func (n *Network[F]) Backward(c Call, values [][][]F, gradient [][]F) {
+	for _, p := range n.Parameters {
+		clear(p.Grad)
+	}
+	for i := len(n.layers) - 1; i >= 0; i-- {
+		gradient = n.layers[i].backward(c, values[i], values[i+1], gradient)
+	}
+}
+
+// Gradient sets the gradients of all parameters for these records.
+func (n *Network[F]) Gradient(c Call, input, target []byte, examples int) {
+	values, s, ok := n.judge(c, input, target, examples)
+	if !ok {
+		panic("ref: " + ErrClass.Error())
+	}
+	n.Backward(c, values, s.gradient)
+}
+
+// Loss is the sum of the losses of these records.
+func (n *Network[F]) Loss(c Call, input, target []byte, examples int) (sum F) {
+	_, s, ok := n.judge(c, input, target, examples)
+	if !ok {
+		panic("ref: " + ErrClass.Error())
+	}
+	for _, x := range s.losses {
+		sum += x
+	}
+	return sum
+}
+
+// judge runs the network forward and compares what comes out with the targets. It reports whether these are of the model.
+func (n *Network[F]) judge(c Call, input, target []byte, examples int) (values [][][]F, s scored[F], ok bool) {
+	values = n.Forward(c, input, examples)
+	outputs := values[len(values)-1]
+	predictions, normalizer := n.loss.predict(outputs)
+	s, ok = n.loss.score(outputs, predictions, normalizer, target)
+	return values, s, ok
+}
+
+// zeros has the shape of x.
+func zeros[F Float](x [][]F) [][]F {
+	z := make([][]F, len(x))
+	for i := range x {
+		z[i] = make([]F, len(x[i]))
+	}
+	return z
+}
+
+// rows makes values of so many elements for each example.
+func rows[F Float](examples, elements int) [][]F {
+	z := make([][]F, examples)
+	for i := range z {
+		z[i] = make([]F, elements)
+	}
+	return z
+}
+
+// fold is how four partial sums become one.
+func fold[F Float](s [4]F) F { return (s[0] + s[2]) + (s[1] + s[3]) }

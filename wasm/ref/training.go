@@ -1,0 +1,184 @@
+package ref
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+)
+
+// Training is an engine in plain Go: the calls of the ABI, with the same results bit for bit.
+type Training struct {
+	Network *Network[float32]
+	Tensors []*Tensor // in the order of the network's parameters, whose values they share
+	Rule    Rule
+	Hyper   Hyper
+	Seed    int64
+
+	// Accumulators, beside the tensors' sums and peaks.
+	Loss, Examples, Correct, Clipped int64
+
+	algorithm schema.Algorithm
+}
+
+// ErrClass says that a target is not a class of the model.
+var ErrClass = errors.New("a target is not a class of the model")
+
+// NonFiniteError names the tensor in which something is infinite or not a number.
+type NonFiniteError struct {
+	Tensor string
+	Update bool // after an update, else in the gradient
+}
+
+func (e *NonFiniteError) Error() string {
+	if e.Update {
+		return fmt.Sprintf("non-finite value in %s after an update", e.Tensor)
+	}
+	return "non-finite gradient in " + e.Tensor
+}
+
+// NewTraining makes the oracle of a resolved specification. Init must follow.
+func NewTraining(r schema.Resolved, g *graph.Graph) *Training {
+	t := &Training{Network: NewNetwork[float32](r, g), algorithm: r.Algorithm, Hyper: Hyper{"l1": 0, "l2": 0}}
+	for name, value := range r.Algorithm.Optimizer.Attributes {
+		if x, ok := value.(float64); ok {
+			t.Hyper[name] = single(x)
+		}
+	}
+	if g := r.Algorithm.Regularization; g != nil {
+		t.Hyper["l1"], t.Hyper["l2"] = single(g.L1), single(g.L2)
+	}
+	for _, p := range t.Network.Parameters {
+		t.Tensors = append(t.Tensors, &Tensor{
+			Rows: 1, Cols: len(p.Value), GradStride: len(p.Value), Value: p.Value, Grad: p.Grad, Sum: make([]int32, len(p.Value)),
+			Rate: single(p.Rate), Decayed: !p.Bias,
+		})
+	}
+	return t
+}
+
+// rule makes an optimizer and gives the number of its slots.
+func rule(c schema.Component) (rule Rule, slots int) {
+	switch c.Kind {
+	case "sgd":
+		if c.Attributes["momentum"] == 0.0 {
+			return SGD{}, 0
+		}
+		return Momentum{Nesterov: c.Attributes["nesterov"] == true}, 1
+	case "adagrad":
+		return AdaGrad{}, 1
+	case "adam":
+		return &Adam{}, 2
+	}
+	panic(fmt.Sprintf("ref: %q is not defined", c.Kind))
+}
+
+// Init fills parameters and state.
+func (t *Training) Init(seed int64) {
+	t.Seed = seed
+	var slots int
+	t.Rule, slots = rule(t.algorithm.Optimizer)
+	for i, o := range t.Tensors {
+		p := t.Network.Parameters[i]
+		name := t.algorithm.Initializer
+		if p.Bias {
+			name = "zeros"
+		}
+		copy(o.Value, Initializer(name, seed, i, p.FanIn, p.FanOut, len(o.Value)))
+		o.Exponent = NoExponent
+		o.Slots = nil
+		for range slots {
+			o.Slots = append(o.Slots, make([]float32, len(o.Value)))
+		}
+	}
+	t.Clear()
+}
+
+// Clear zeroes the accumulators.
+func (t *Training) Clear() {
+	t.Loss, t.Examples, t.Correct, t.Clipped = 0, 0, 0, 0
+	for _, o := range t.Tensors {
+		clear(o.Sum)
+		o.Peak = 0
+	}
+}
+
+// Select returns the examples that a microbatch uses.
+func (t *Training) Select(step, microbatch, examples int64) []uint32 {
+	o := Order{Seed: t.Seed, Microbatch: t.algorithm.MicrobatchSize, Lanes: t.algorithm.Microbatches(), Block: t.algorithm.Block}
+	return o.Select(step, microbatch, examples)
+}
+
+// Accumulate runs a microbatch and adds to the accumulators. With an error nothing is added.
+func (t *Training) Accumulate(step, microbatch int64, input, target []byte, n int) error {
+	c := Call{Train: true, Seed: t.Seed, Step: step, Microbatch: microbatch}
+	values, s, ok := t.Network.judge(c, input, target, n)
+	if !ok {
+		return ErrClass
+	}
+	t.Network.Backward(c, values, s.gradient)
+	clipped, bad := Quantise(t.Tensors, t.algorithm.Aggregation.Bits)
+	if bad != nil {
+		return t.nonFinite(bad, false)
+	}
+	t.Clipped += clipped
+	t.Loss += total(s.losses)
+	t.Correct += s.correct
+	t.Examples += int64(n)
+	return nil
+}
+
+func total(losses []float32) (sum int64) {
+	for _, x := range losses {
+		sum += fixedPoint(x)
+	}
+	return sum
+}
+
+func (t *Training) nonFinite(bad *Tensor, update bool) error {
+	for i, o := range t.Tensors {
+		if o == bad {
+			return &NonFiniteError{t.Network.Parameters[i].Name, update}
+		}
+	}
+	return nil
+}
+
+// Apply turns the accumulators into the next parameters and state.
+func (t *Training) Apply(step int64) error {
+	bad := Apply(t.Tensors, step, t.algorithm.Aggregation.Bits, t.Rule, t.Hyper, t.multiplier(step-1), t.Examples)
+	if bad != nil {
+		return t.nonFinite(bad, true)
+	}
+	return nil
+}
+
+// multiplier is the schedule's, t steps after the first.
+func (t *Training) multiplier(steps int64) float32 {
+	s := t.algorithm.Schedule
+	if s.Kind == "constant" || steps < 0 {
+		return 1
+	}
+	every, factor := int64(s.Attributes["every"].(float64)), s.Attributes["factor"].(float64)
+	if s.Kind == "step" {
+		return StepSchedule(steps, every, factor)
+	}
+	return ExponentialSchedule(steps, every, factor)
+}
+
+// Predict gives what the engine's predict writes.
+func (t *Training) Predict(input []byte, n int) [][]float32 {
+	values := t.Network.Forward(Call{}, input, n)
+	predictions, _ := t.Network.loss.predict(values[len(values)-1])
+	return predictions
+}
+
+// Evaluate gives what the engine's evaluate adds to the metrics.
+func (t *Training) Evaluate(input, target []byte, n int) (correct, loss int64, err error) {
+	_, s, ok := t.Network.judge(Call{}, input, target, n)
+	if !ok {
+		return 0, 0, ErrClass
+	}
+	return s.correct, total(s.losses), nil
+}
