@@ -37,8 +37,19 @@ test-web: web/node_modules
 
 # Browsers against real closures that the command line has just trained.
 e2e: build browsers web/node_modules
-	rm -rf bin/e2e && bin/reprise --store bin/e2e/store -q demo --data bin/e2e/data
-	cd web && REPRISE_E2E_STORE=$(CURDIR)/bin/e2e/store npm run e2e
+	$(archive)
+	cd web && $(archived) npm run e2e
+
+# A store with freshly trained closures, and what tells the browser tests of it.
+archive = rm -rf bin/e2e && bin/reprise --store bin/e2e/store -q demo --data bin/e2e/data
+archived = REPRISE_E2E_STORE=$(CURDIR)/bin/e2e/store \
+  REPRISE_E2E_CLOSURES=$$(cd .. && bin/reprise --store bin/e2e/store --json list | node -e ' \
+    const list = JSON.parse(require("fs").readFileSync(0)); \
+    console.log(list.filter((x) => x.kind === "closure").map((x) => x.digest).join(","))')
+
+.PHONY: web
+web: web/node_modules ## the built site, which the command embeds
+	cd web && npm run build
 
 ## Set-up
 
@@ -84,7 +95,8 @@ size: ## lines by part, tests apart
 .PHONY: bench accuracy fuzz test-webkit test-arm64
 bench: build browsers web/node_modules ## speed in wazero and in Chromium, beside the peak of each
 	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/...
-	cd web && npm run bench
+	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
+	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench
 
 DATA ?=
 accuracy: build ## real datasets: make accuracy DATA=folder with mnist/, optdigits/, iris/, wine/, breast-cancer/
@@ -100,8 +112,8 @@ fuzz: ## every fuzz target for FUZZTIME
 test-webkit: build web/node_modules ## WebKitGTK computes the same digests
 	@command -v WebKitWebDriver >/dev/null && command -v Xvfb >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq webkit2gtk-driver xvfb >/dev/null)
-	rm -rf bin/e2e && bin/reprise --store bin/e2e/store -q demo --data bin/e2e/data
-	cd web && REPRISE_E2E_STORE=$(CURDIR)/bin/e2e/store REPRISE_BROWSERS=webkit npm run e2e
+	$(archive)
+	cd web && $(archived) REPRISE_E2E_BROWSERS=webkit npm run e2e
 
 test-arm64: ## arm64 computes the same digests, under qemu-user
 	@command -v qemu-aarch64 >/dev/null || (apt-get update -qq && apt-get install -y -qq qemu-user >/dev/null)

@@ -1,0 +1,192 @@
+// The parts of manifests, closure.json, dataset.json and journals that running a closure needs, read strictly. The
+// types are the schemas'; what is not used is not read.
+
+import type * as schema from "../gen/schema.ts";
+import type { BlobRef } from "./blobs.ts";
+import { Failure } from "./failure.ts";
+import { Value } from "./json.ts";
+import { dtypeSizes, elements } from "./tensor.ts";
+
+/** An OCI manifest: its document is the config, its files are the layers. */
+export interface Manifest {
+  readonly config: BlobRef;
+  readonly files: readonly BlobRef[];
+}
+
+const documents = {
+  "closure.json": "application/vnd.reprise.closure.v1+json",
+  "dataset.json": "application/vnd.reprise.dataset.v1+json",
+} as const;
+
+/** Reads a manifest of the kind of object that has such a document. */
+export function readManifest(v: Value, document: keyof typeof documents): Manifest {
+  v.at("artifactType").oneOf(documents[document]);
+  const blob = (b: Value, path: string): BlobRef => ({
+    digest: b.at("digest").digest(),
+    size: b.at("size").integer(),
+    path,
+  });
+  return {
+    config: blob(v.at("config"), document),
+    files: v
+      .at("layers")
+      .elements()
+      .map((l) => blob(l, l.at("annotations").at("org.opencontainers.image.title").string())),
+  };
+}
+
+/** The fixed layout of one record. */
+export type RecordLayout = schema.Record;
+export type Split = schema.Dataset["splits"][number];
+export type Shard = Split["shards"][number];
+export type Dataset = Pick<schema.Dataset, "record" | "splits">;
+
+export function fieldBytes(field: schema.Field): number {
+  return elements(field.shape) * dtypeSizes[field.dtype];
+}
+
+export function readDataset(v: Value): Dataset {
+  const size = v.at("record").at("size").integer(1);
+  return {
+    record: {
+      size,
+      input: readField(v.at("record").at("input"), size),
+      target: readField(v.at("record").at("target"), size),
+    },
+    splits: v
+      .at("splits")
+      .elements()
+      .map((s) => readSplit(s, size)),
+  };
+}
+
+function readField(v: Value, record: number): schema.Field {
+  const field: schema.Field = {
+    offset: v.at("offset").integer(),
+    dtype: v.at("dtype").oneOf("u8", "u16", "f32"),
+    shape: v
+      .at("shape")
+      .elements()
+      .map((d) => d.integer(1)),
+  };
+  if (field.offset + fieldBytes(field) > record) throw v.invalid(`it does not fit a record of ${record} bytes`);
+  return field;
+}
+
+function readSplit(v: Value, recordSize: number): Split {
+  const shards = v
+    .at("shards")
+    .elements()
+    .map((s): Shard => {
+      const shard = {
+        path: s.at("path").string(),
+        records: s.at("records").integer(1),
+        size: s.at("size").integer(1),
+        sha256: s.at("sha256").digest(),
+      };
+      if (shard.size !== shard.records * recordSize) {
+        throw s.invalid(`${shard.records} records of ${recordSize} bytes do not make ${shard.size} bytes`);
+      }
+      return shard;
+    });
+  const records = v.at("records").integer(1);
+  const sum = shards.reduce((n, s) => n + s.records, 0);
+  if (sum !== records) throw v.invalid(`its shards hold ${sum} records, not ${records}`);
+  return { name: v.at("name").string(), records, shards };
+}
+
+export type Role = schema.ClosureDataset["role"];
+
+export type Algorithm = Pick<schema.Algorithm, "seed" | "steps" | "microbatchSize" | "batchSize" | "evaluate">;
+export type ClosureFile = Pick<schema.ClosureFile, "path" | "role" | "sha256" | "size">;
+export type Result = Pick<schema.Result, "metric" | "split" | "step" | "correct" | "sum" | "total">;
+
+export interface Closure {
+  readonly algorithm: Algorithm;
+  readonly datasets: readonly Pick<schema.ClosureDataset, "role" | "split" | "digest">[];
+  readonly specification: schema.Digest;
+  readonly engine: schema.Digest;
+  readonly files: readonly ClosureFile[];
+  /** The content digest of the parameters. */
+  readonly parameters: schema.Digest;
+  /** The content digest of parameters and state. */
+  readonly run: schema.Digest;
+  readonly results: readonly Result[];
+}
+
+export function readClosure(v: Value): Closure {
+  return {
+    algorithm: readAlgorithm(v.at("algorithm")),
+    datasets: v
+      .at("datasets")
+      .elements()
+      .map((d) => ({
+        role: d.at("role").oneOf("train", "test"),
+        split: d.at("split").string(),
+        digest: d.at("digest").digest(),
+      })),
+    specification: v.at("specification").digest(),
+    engine: v.at("engine").at("digest").digest(),
+    files: v
+      .at("files")
+      .elements()
+      .map((f) => ({
+        path: f.at("path").string(),
+        role: f.at("role").oneOf("engine", "parameters", "state", "journal", "telemetry", "document"),
+        sha256: f.at("sha256").digest(),
+        size: f.at("size").integer(),
+      })),
+    parameters: v.at("parameters").at("digest").digest(),
+    run: v.at("run").at("digest").digest(),
+    results: v.at("results").elements().map(readResult),
+  };
+}
+
+function readAlgorithm(v: Value): Algorithm {
+  const microbatchSize = v.at("microbatchSize").integer(1);
+  const batchSize = v.at("batchSize").integer(1);
+  if (batchSize % microbatchSize !== 0) {
+    throw v.at("batchSize").invalid(`${batchSize} is not a multiple of microbatchSize, ${microbatchSize}`);
+  }
+  const evaluate = v.optional("evaluate");
+  return {
+    seed: v.at("seed").integer(Number.MIN_SAFE_INTEGER),
+    steps: v.at("steps").integer(1),
+    microbatchSize,
+    batchSize,
+    ...(evaluate && { evaluate: { every: evaluate.at("every").integer(1) } }),
+  };
+}
+
+function readResult(v: Value): Result {
+  const correct = v.optional("correct")?.integer();
+  const sum = v.optional("sum")?.integer(Number.MIN_SAFE_INTEGER);
+  return {
+    metric: v.at("metric").oneOf("accuracy", "loss"),
+    split: v.at("split").string(),
+    step: v.at("step").integer(),
+    ...(correct === undefined ? {} : { correct }),
+    ...(sum === undefined ? {} : { sum }),
+    total: v.at("total").integer(1),
+  };
+}
+
+/** A change of a hyper-parameter that a journal records. */
+export type Event = schema.JournalLineHyperparameter;
+
+/** Reads the events of a journal, in their order. */
+export function readEvents(journal: Uint8Array, path: string): Event[] {
+  const lines = new TextDecoder().decode(journal).split("\n");
+  if (lines.pop() !== "") throw new Failure("invalid", `${path}: its last line is cut short`);
+  return lines
+    .map((line, i) => Value.parse(`${path}, line ${i + 1}`, new TextEncoder().encode(line)))
+    .filter((line) => line.at("type").string() === "event")
+    .map((line) => ({
+      type: "event",
+      // A run whose engine changes on the way needs both engines; no release writes such a journal yet.
+      event: line.at("event").oneOf("hyperparameter"),
+      step: line.at("step").integer(),
+      name: line.at("name").string(),
+      value: line.at("value").number(),
+    }));
+}

@@ -1,0 +1,121 @@
+import { describe, expect, test } from "vitest";
+import { perceptron } from "../../fixtures/engine.ts";
+import { MemoryStore, putClosure, putDataset, putUntrained } from "../../fixtures/store.ts";
+import type { Digest } from "../gen/schema.ts";
+import { openClosure, openSplit } from "./plan.ts";
+
+type Json = Record<string, unknown>;
+
+function readJSON(store: MemoryStore, digest: Digest): Json {
+  return JSON.parse(new TextDecoder().decode(store.blobs.get(digest))) as Json;
+}
+
+/** Stores an object again with its document, and then its manifest, changed. */
+async function altered(
+  store: MemoryStore,
+  object: Digest,
+  document: (d: Json) => Json,
+  manifest: (m: Json) => Json = (m) => m,
+): Promise<Digest> {
+  const m = readJSON(store, object);
+  const config = m.config as { digest: Digest };
+  const digest = await store.putJSON(document(readJSON(store, config.digest)));
+  return store.putJSON(manifest({ ...m, config: { ...config, digest } }));
+}
+
+describe("openClosure", () => {
+  test("finds all that a run takes from one digest", async () => {
+    const store = new MemoryStore();
+    const { closure, plan } = await openClosure(store, await putClosure(store));
+    expect(plan).toMatchObject({
+      engine: { path: "code/engine.wasm", digest: closure.engine },
+      seed: 42,
+      microbatches: 4,
+      records: { train: { split: "train", records: 257 }, test: { split: "test", records: 101 } },
+      snapshot: [{ path: "params/model.safetensors" }, { path: "state/optimizer.safetensors" }],
+    });
+    expect(closure.results.map((r) => r.metric)).toEqual(["accuracy", "loss"]);
+  });
+
+  const same = (d: Json) => d;
+  test.each<[string, (d: Json) => Json, (m: Json) => Json, string]>([
+    [
+      "an object of another kind",
+      same,
+      (m) => ({ ...m, artifactType: "application/vnd.reprise.dataset.v1+json" }),
+      'manifest of closure.json: artifactType: "application/vnd.reprise.dataset.v1+json" is not one of',
+    ],
+    [
+      "a document without a digest",
+      same,
+      (m) => ({ ...m, config: {} }),
+      'manifest of closure.json: config: "digest" is missing',
+    ],
+    [
+      "an engine that is no file of the closure",
+      (d) => ({ ...d, files: [] }),
+      same,
+      "closure.json: files: none has the digest of the engine",
+    ],
+    [
+      "batches that do not divide",
+      (d) => ({ ...d, algorithm: { ...(d.algorithm as Json), batchSize: 18 } }),
+      same,
+      "closure.json: algorithm.batchSize: 18 is not a multiple of microbatchSize, 4",
+    ],
+    [
+      "a split that is not there",
+      (d) => ({ ...d, datasets: [{ ...(d.datasets as Json[])[0], split: "validation" }] }),
+      same,
+      "dataset.json: splits: there is none named validation",
+    ],
+  ])("refuses %s", async (_, document, manifest, message) => {
+    const store = new MemoryStore();
+    const closure = await altered(store, await putUntrained(store, await perceptron()), document, manifest);
+    await expect(openClosure(store, closure)).rejects.toMatchObject({
+      kind: "invalid",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test("names a document that is damaged", async () => {
+    const store = new MemoryStore();
+    const closure = await putUntrained(store, await perceptron());
+    store.damage((readJSON(store, closure).config as { digest: Digest }).digest);
+    await expect(openClosure(store, closure)).rejects.toMatchObject({
+      kind: "damaged",
+      message: expect.stringMatching(/^closure\.json: its bytes are/),
+    });
+  });
+});
+
+describe("openSplit", () => {
+  const split = (change: (s: { records: number; shards: Json[] }) => Json) => (d: Json) => ({
+    ...d,
+    splits: (d.splits as { records: number; shards: Json[] }[]).map((s) => ({ ...s, ...change(s) })),
+  });
+  test.each<[string, (d: Json) => Json, string]>([
+    [
+      "shards that hold other records than the split",
+      split((s) => ({ records: s.records + 1 })),
+      "splits[0]: its shards hold 101 records, not 102",
+    ],
+    [
+      "a shard of another size than its records'",
+      split((s) => ({ shards: s.shards.map((each) => ({ ...each, size: 1 })) })),
+      "splits[0].shards[0]: 40 records of 5 bytes do not make 1 bytes",
+    ],
+    [
+      "a field outside the record",
+      (d) => ({ ...d, record: { ...(d.record as Json), input: { offset: 2, dtype: "u8", shape: [4] } } }),
+      "record.input: it does not fit a record of 5 bytes",
+    ],
+  ])("refuses %s", async (_, document, message) => {
+    const store = new MemoryStore();
+    const dataset = await altered(store, await putDataset(store), document);
+    await expect(openSplit(store, dataset, "train")).rejects.toMatchObject({
+      kind: "invalid",
+      message: `dataset.json: ${message}`,
+    });
+  });
+});

@@ -1,0 +1,84 @@
+// From the one digest of a closure to everything that running it takes: manifest, closure.json, the datasets' manifests
+// and documents. Each is named by a digest in the one before, so nothing else need be trusted.
+
+import type { Digest } from "../gen/schema.ts";
+import type { BlobRef, Blobs } from "./blobs.ts";
+import {
+  type Closure,
+  type ClosureFile,
+  type RecordLayout,
+  type Role,
+  readClosure,
+  readDataset,
+  readManifest,
+  type Shard,
+} from "./documents.ts";
+import { Failure } from "./failure.ts";
+import { Value } from "./json.ts";
+
+/** The records that play a role: all of a dataset's split. */
+export interface RecordsPlan {
+  /** How people refer to them, such as "test". */
+  readonly split: string;
+  readonly layout: RecordLayout;
+  readonly records: number;
+  readonly shards: readonly Shard[];
+}
+
+/** What a replica needs to run an engine on its records. Plain data, so that it can be posted to a worker. */
+export interface Plan {
+  readonly engine: BlobRef;
+  readonly seed: number;
+  /** Microbatches in a step, which is also the number of lanes. */
+  readonly microbatches: number;
+  readonly records: Readonly<Partial<Record<Role, RecordsPlan>>>;
+  /** The files of the stored tensors, in case they are to be installed. */
+  readonly snapshot: readonly BlobRef[];
+  /** Bytes of shards that a replica keeps per role, unless it is defaultCacheBytes. */
+  readonly cacheBytes?: number;
+}
+
+export interface OpenClosure {
+  readonly closure: Closure;
+  readonly plan: Plan;
+}
+
+/** Reads a closure's documents and plans its run. */
+export async function openClosure(blobs: Blobs, digest: Digest): Promise<OpenClosure> {
+  const closure = readClosure(await document(blobs, digest, "closure.json"));
+  const engine = closure.files.find((f) => f.sha256 === closure.engine);
+  if (engine === undefined) throw new Failure("invalid", "closure.json: files: none has the digest of the engine");
+  const records: Partial<Record<Role, RecordsPlan>> = {};
+  for (const d of closure.datasets) records[d.role] = await openSplit(blobs, d.digest, d.split);
+  const { seed, batchSize, microbatchSize } = closure.algorithm;
+  return {
+    closure,
+    plan: {
+      engine: blobOf(engine),
+      seed,
+      microbatches: batchSize / microbatchSize,
+      records,
+      snapshot: closure.files.filter((f) => f.role === "parameters" || f.role === "state").map(blobOf),
+    },
+  };
+}
+
+/** A file of a closure as a blob. */
+export function blobOf({ path, sha256, size }: ClosureFile): BlobRef {
+  return { path, digest: sha256, size };
+}
+
+/** Plans the records of one split of a dataset, named by the digest of the dataset's manifest. */
+export async function openSplit(blobs: Blobs, digest: Digest, split: string): Promise<RecordsPlan> {
+  const dataset = readDataset(await document(blobs, digest, "dataset.json"));
+  const found = dataset.splits.find((s) => s.name === split);
+  if (found === undefined) throw new Failure("invalid", `dataset.json: splits: there is none named ${split}`);
+  return { split, layout: dataset.record, records: found.records, shards: found.shards };
+}
+
+/** Reads the document of an object, which its manifest names. */
+async function document(blobs: Blobs, digest: Digest, path: "closure.json" | "dataset.json"): Promise<Value> {
+  const manifestPath = `manifest of ${path}`;
+  const manifest = Value.parse(manifestPath, await blobs.read({ digest, path: manifestPath }));
+  return Value.parse(path, await blobs.read(readManifest(manifest, path).config));
+}

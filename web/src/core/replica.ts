@@ -1,0 +1,192 @@
+// A replica: one engine with the records it reads, doing what a coordinator asks. All replicas of a run hold the same
+// parameters after every step. Here is the one that computes; ../worker has its stand-in for another thread.
+
+import type { Accumulators } from "./accumulators.ts";
+import type { BlobRef, Blobs } from "./blobs.ts";
+import type { Role } from "./documents.ts";
+import { Engine, type RunDigests } from "./engine.ts";
+import { Failure } from "./failure.ts";
+import type { Plan } from "./plan.ts";
+import { classes, isClass, Records } from "./records.ts";
+import { readSafetensors } from "./safetensors.ts";
+import type { EngineSection } from "./section.ts";
+
+/** What a blind evaluation counts. */
+export interface Count {
+  readonly correct: number;
+  readonly total: number;
+}
+
+/** Ranges of microbatches and of records are [first, end). */
+export interface Replica {
+  /** Fetches and instantiates the plan's engine. To be called before anything else, and only once. */
+  open(plan: Plan): Promise<EngineSection>;
+  /** Begins a run: fills parameters and state from the plan's seed. */
+  init(): Promise<void>;
+  /** Installs the plan's snapshot. */
+  install(): Promise<void>;
+  setHyperparameter(name: string, value: number): Promise<void>;
+  /** Runs microbatches of a step and returns their sum. */
+  accumulate(step: number, first: number, end: number): Promise<Accumulators>;
+  /** Ends a step with what all its microbatches add up to. */
+  apply(step: number, merged: Accumulators): Promise<void>;
+  /** Counts, from predict alone, the records whose class is the largest output (ties to the lowest index). */
+  evaluate(role: Role, first: number, end: number): Promise<Count>;
+  /** What the engine's own evaluate counts, by metric. Proves something only where the engine is derived. */
+  measure(role: Role, first: number, end: number): Promise<Record<string, bigint>>;
+  digests(): Promise<RunDigests>;
+}
+
+export class LocalReplica implements Replica {
+  readonly #blobs: Blobs;
+  readonly #records = new Map<Role, Records>();
+  #opened: { readonly engine: Engine; readonly plan: Plan } | undefined;
+
+  constructor(blobs: Blobs) {
+    this.#blobs = blobs;
+  }
+
+  async open(plan: Plan): Promise<EngineSection> {
+    const engine = await Engine.instantiate(await this.#blobs.read(plan.engine), plan.engine.path);
+    const { section } = engine;
+    if (plan.microbatches > section.maxMicrobatches) {
+      const most = section.maxMicrobatches;
+      throw new Failure("invalid", `a step has ${plan.microbatches} microbatches; the engine takes at most ${most}`);
+    }
+    for (const [role, records] of Object.entries(plan.records)) {
+      const r = new Records(records, this.#blobs, plan.cacheBytes);
+      for (const [name, bytes] of [["input", r.inputBytes] as const, ["target", r.targetBytes] as const]) {
+        const needed = section.capacity * bytes;
+        const { size } = section.regions[name];
+        if (size !== needed) {
+          const fit = `${section.capacity} records of ${records.split} have ${needed} bytes of ${name}`;
+          throw new Failure("invalid", `${plan.engine.path}: ${fit}, the engine's region has ${size}`);
+        }
+      }
+      this.#records.set(role as Role, r);
+    }
+    this.#opened = { engine, plan };
+    return section;
+  }
+
+  async init(): Promise<void> {
+    const { engine, plan } = this;
+    engine.init(BigInt(plan.seed));
+  }
+
+  async install(): Promise<void> {
+    const { engine, plan } = this;
+    if (plan.snapshot.length === 0) throw new Failure("invalid", "the closure holds no parameters");
+    const files = await Promise.all(
+      plan.snapshot.map(async (ref: BlobRef) => ({ ref, bytes: await this.#blobs.read(ref) })),
+    );
+    for (const { ref, bytes } of files) engine.install(readSafetensors(bytes, ref.path), ref.path);
+    engine.restore();
+  }
+
+  async setHyperparameter(name: string, value: number): Promise<void> {
+    this.engine.setHyperparameter(name, value);
+  }
+
+  async accumulate(step: number, first: number, end: number): Promise<Accumulators> {
+    const { engine } = this;
+    const records = this.records("train");
+    engine.zeroAccumulators();
+    for (let microbatch = first; microbatch < end; microbatch++) {
+      const n = engine.select(step, microbatch, records.length);
+      await records.read(engine.indices.subarray(0, n), engine.input, engine.target);
+      engine.accumulate(step, microbatch, n);
+    }
+    return engine.copyAccumulators();
+  }
+
+  async apply(step: number, merged: Accumulators): Promise<void> {
+    const { engine } = this;
+    engine.setAccumulators(merged);
+    engine.apply(step);
+  }
+
+  async evaluate(role: Role, first: number, end: number): Promise<Count> {
+    const { engine } = this;
+    const records = this.records(role);
+    const field = records.plan.layout.target;
+    if (!isClass(field)) {
+      throw new Failure("invalid", `${records.plan.split}: its targets are no classes, so accuracy means nothing`);
+    }
+    // The targets never enter the engine's memory, and those of an earlier call leave it.
+    engine.target.fill(0);
+    const target = new Uint8Array(engine.section.capacity * records.targetBytes);
+    const expected = classes(target, field);
+    let correct = 0;
+    await this.#eachBatch(records, first, end, target, (n) => {
+      engine.predict(n);
+      for (let i = 0; i < n; i++) {
+        if (argmax(engine.output, i * engine.outputs, engine.outputs) === expected[i]) correct++;
+      }
+    });
+    return { correct, total: end - first };
+  }
+
+  async measure(role: Role, first: number, end: number): Promise<Record<string, bigint>> {
+    const { engine } = this;
+    engine.zeroMetrics();
+    await this.#eachBatch(this.records(role), first, end, engine.target, (n) => engine.evaluate(n));
+    return engine.metrics();
+  }
+
+  async digests(): Promise<RunDigests> {
+    return this.engine.digests();
+  }
+
+  protected get engine(): Engine {
+    return this.#open().engine;
+  }
+
+  protected get plan(): Plan {
+    return this.#open().plan;
+  }
+
+  protected records(role: Role): Records {
+    const records = this.#records.get(role);
+    if (records === undefined) throw new Failure("invalid", `the closure names no ${role} records`);
+    return records;
+  }
+
+  async #eachBatch(
+    records: Records,
+    first: number,
+    end: number,
+    target: Uint8Array,
+    run: (n: number) => void,
+  ): Promise<void> {
+    const { engine } = this;
+    for (let at = first; at < end; at += engine.section.capacity) {
+      const n = Math.min(engine.section.capacity, end - at);
+      await records.read(
+        Array.from({ length: n }, (_, i) => at + i),
+        engine.input,
+        target,
+      );
+      run(n);
+    }
+  }
+
+  #open(): { readonly engine: Engine; readonly plan: Plan } {
+    if (this.#opened === undefined) throw new Failure("invalid", "no closure is open");
+    return this.#opened;
+  }
+}
+
+/** The index, within a row, of its first largest value. A NaN is never the largest; of NaNs alone it is 0. */
+export function argmax(values: Float32Array, start: number, length: number): number {
+  let best = 0;
+  let largest = -Infinity;
+  for (let i = 0; i < length; i++) {
+    const value = values[start + i] as number;
+    if (value > largest) {
+      best = i;
+      largest = value;
+    }
+  }
+  return best;
+}

@@ -1,0 +1,211 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { perceptron } from "../../fixtures/engine.ts";
+import { fixtureSteps, MemoryStore, putClosure } from "../../fixtures/store.ts";
+import type { JournalLine } from "../gen/schema.ts";
+import { type Event, readEvents } from "./documents.ts";
+import { Engine } from "./engine.ts";
+import { lineText, trainJournal } from "./journal.ts";
+import { blobOf, type OpenClosure, openClosure, type Plan } from "./plan.ts";
+import { argmax, LocalReplica, type Replica } from "./replica.ts";
+import { Run } from "./run.ts";
+
+// What the perceptron's closure comes to. The digest may change only with the engine, its data or what a content digest
+// is; see the journal of the closure for where a run first differs.
+const golden = "sha256:078502df59a2c9c8575170cc63930ea08bf770f5f1a55c8c15b584229990e207";
+
+const store = new MemoryStore();
+let opened: OpenClosure;
+beforeAll(async () => {
+  opened = await openClosure(store, await putClosure(store));
+});
+
+function replicas(n: number): LocalReplica[] {
+  return Array.from({ length: n }, () => new LocalReplica(store));
+}
+
+async function trained(n: number, events: readonly Event[] = [], plan = opened.plan): Promise<Run> {
+  const run = await Run.open(plan, replicas(n));
+  for await (const _ of run.train(fixtureSteps, events));
+  return run;
+}
+
+describe("Run", () => {
+  test.each([1, 2, 3, 7])("%i replicas come to the digest of the closure", async (n) => {
+    const run = await trained(n);
+    const digests = await run.digests();
+    expect(digests).toEqual({ parameters: opened.closure.parameters, run: opened.closure.run });
+    expect(digests.run).toBe(golden);
+  });
+
+  test("the model has learnt something", async () => {
+    const { correct, total } = await (await trained(1)).evaluate("test");
+    expect(total).toBe(101);
+    expect(correct / total).toBeGreaterThan(0.7);
+  });
+
+  test.each([1, 2, 5])("%i replicas count what one counts", async (n) => {
+    const run = await Run.open(opened.plan, replicas(n));
+    await run.install();
+    const progress: number[] = [];
+    const [accuracy, loss] = opened.closure.results;
+    expect(await run.evaluate("test", (done) => progress.push(done))).toEqual({
+      correct: accuracy?.correct,
+      total: accuracy?.total,
+    });
+    expect(progress.at(-1)).toBe(101);
+    expect(await run.measure("test")).toEqual({ count: 101, correct: accuracy?.correct, loss: loss?.sum });
+    expect(await run.digests()).toEqual({ parameters: opened.closure.parameters, run: opened.closure.run });
+  });
+
+  test("another seed gives another run", async () => {
+    const other = await trained(1, [], { ...opened.plan, seed: 43 });
+    expect((await other.digests()).run).not.toBe(opened.closure.run);
+  });
+
+  test("an event takes effect at its step on every replica", async () => {
+    const event = (step: number, value: number): Event => ({
+      type: "event",
+      event: "hyperparameter",
+      name: "rate",
+      step,
+      value,
+    });
+    const [one, two] = await Promise.all([trained(1, [event(5, 1)]), trained(2, [event(5, 1)])]);
+    expect(await one.digests()).toEqual(await two.digests());
+    expect(await one.digests()).not.toEqual(await (await trained(1)).digests());
+    expect(await one.digests()).not.toEqual(await (await trained(1, [event(6, 1)])).digests());
+    await expect(trained(1, [event(5, 99)])).rejects.toThrow("rate: 99 is not between 0 and 8");
+  });
+
+  test("leaving the loop stops after a whole step", async () => {
+    const run = await Run.open(opened.plan, replicas(2));
+    for await (const { step } of run.train(fixtureSteps)) if (step === 3) break;
+    const other = await Run.open(opened.plan, replicas(1));
+    for await (const _ of other.train(3));
+    expect(await run.digests()).toEqual(await other.digests());
+  });
+
+  test("replicas that no longer agree are found out", async () => {
+    class Stubborn extends LocalReplica {
+      override async setHyperparameter(): Promise<void> {}
+    }
+    const run = await Run.open(opened.plan, [new LocalReplica(store), new Stubborn(store)]);
+    const event = { type: "event", event: "hyperparameter", name: "rate", step: 1, value: 1 } as const;
+    for await (const _ of run.train(2, [event]));
+    await expect(run.digests()).rejects.toMatchObject({ kind: "diverged" });
+  });
+
+  test.each<[string, (plan: Plan) => Plan, string]>([
+    ["too many microbatches", (p) => ({ ...p, microbatches: 100_001 }), "the engine takes at most 100000"],
+    ["no training records", (p) => ({ ...p, records: {} }), "the closure names no train records"],
+    ["nothing to train", (p) => ({ ...p, microbatches: 0 }), "a step needs at least one microbatch"],
+    [
+      "records that are not the engine's",
+      (p) => {
+        const train = p.records.train as NonNullable<Plan["records"]["train"]>;
+        const input = { ...train.layout.input, shape: [3] };
+        return { ...p, records: { train: { ...train, layout: { ...train.layout, input } } } };
+      },
+      "code/engine.wasm: 4 records of train have 12 bytes of input, the engine's region has 16",
+    ],
+  ])("refuses %s", async (_, change, message) => {
+    await expect(trained(1, [], change(opened.plan))).rejects.toMatchObject({
+      kind: "invalid",
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test("needs a replica, and a replica a plan", async () => {
+    await expect(Run.open(opened.plan, [])).rejects.toThrow("a run needs at least one replica");
+    await expect(new LocalReplica(store).init()).rejects.toThrow("no closure is open");
+  });
+
+  test("names the file of parameters that are damaged, and says when there are none", async () => {
+    const [parameters] = opened.plan.snapshot;
+    if (parameters === undefined) throw new Error("no parameters");
+    const run = await Run.open(opened.plan, replicas(1));
+    store.damage(parameters.digest);
+    await expect(run.install()).rejects.toThrow(/^params\/model\.safetensors: its bytes are/);
+    store.damage(parameters.digest); // the same bit back
+    const without = await Run.open({ ...opened.plan, snapshot: [] }, replicas(1));
+    await expect(without.install()).rejects.toThrow("the closure holds no parameters");
+  });
+});
+
+describe("trainJournal", () => {
+  async function journal(n: number, events: readonly Event[] = []): Promise<JournalLine[]> {
+    const lines: JournalLine[] = [];
+    const run = await Run.open(opened.plan, replicas(n));
+    for await (const line of trainJournal(run, opened.closure, events)) lines.push(line);
+    return lines;
+  }
+
+  test("is the same text from any number of replicas, and the archived one", async () => {
+    const file = opened.closure.files.find((f) => f.role === "journal");
+    if (file === undefined) throw new Error("no journal");
+    const archived = new TextDecoder().decode(await store.read(blobOf(file)));
+    expect((await journal(3)).map(lineText).join("")).toBe(archived);
+    expect(archived.split("\n")[1]).toBe(
+      '{"clipped":0,"correct":9,"examples":16,"loss":7340032,"microbatches":[[0,4]],"step":1,"type":"step"}',
+    );
+  });
+
+  test("has an event before its step, and after the last step an evaluation and the digests", async () => {
+    const event: Event = { type: "event", event: "hyperparameter", name: "rate", step: 2, value: 0.25 };
+    const lines = await journal(1, [event]);
+    const types = lines.map((l) => `${l.type} ${l.step}`);
+    expect(types.slice(0, 4)).toEqual(["header 0", "step 1", "event 2", "step 2"]);
+    expect(types.slice(-3)).toEqual(["step 40", "evaluation 40", "checkpoint 40"]);
+    const text = new TextEncoder().encode(lines.map(lineText).join(""));
+    expect(readEvents(text, "journal/train.jsonl")).toEqual([event]);
+  });
+
+  test("has the loss where there are no classes to count", async () => {
+    const numbers = { offset: 4, dtype: "u8", shape: [2] } as const;
+    const regression = (p: Plan): Plan => {
+      const test = p.records.test as NonNullable<Plan["records"]["test"]>;
+      return { ...p, records: { test: { ...test, layout: { ...test.layout, target: numbers } } } };
+    };
+    const measured: Partial<Replica> = {
+      open: async () => (await Engine.instantiate(await perceptron(), "engine.wasm")).section,
+      init: async () => {},
+      accumulate: async () => new Uint8Array(88),
+      apply: async () => {},
+      measure: async (_, first, end) => ({ count: BigInt(end - first), loss: -3n }),
+      digests: async () => ({ parameters: opened.closure.parameters, run: opened.closure.run }),
+    };
+    const run = await Run.open(regression(opened.plan), [measured as Replica]);
+    const closure = { ...opened.closure, algorithm: { ...opened.closure.algorithm, steps: 1 } };
+    const lines: JournalLine[] = [];
+    for await (const line of trainJournal(run, closure)) lines.push(line);
+    expect(lines[2]).toEqual({ type: "evaluation", step: 1, split: "test", examples: 101, loss: -6 });
+  });
+});
+
+describe("readEvents", () => {
+  const read = (text: string) => () => readEvents(new TextEncoder().encode(text), "train.jsonl");
+  test.each([
+    ["a journal cut short", '{"type":"step"}', "train.jsonl: its last line is cut short"],
+    ["a line that is not JSON", '{"type":"step"}\n{\n', "train.jsonl, line 2: it is not JSON"],
+    [
+      "an event that it cannot follow",
+      '{"type":"event","event":"engine"}\n',
+      'train.jsonl, line 1: event: "engine" is not one of hyperparameter',
+    ],
+  ])("refuses %s", (_, text, message) => {
+    expect(read(text)).toThrow(message);
+  });
+});
+
+describe("argmax", () => {
+  const { NaN: nan, NEGATIVE_INFINITY: low } = Number;
+  test.each([
+    ["the largest", [1, 3, 2], 1],
+    ["the first of equals", [0, 2, 2], 1],
+    ["of zeros of both signs the first", [-0, 0], 0],
+    ["never a NaN", [nan, 1, nan], 1],
+    ["of nothing better the first", [nan, low, nan], 0],
+  ])("is %s", (_, row, expected) => {
+    expect(argmax(new Float32Array([9, 9, ...row]), 2, row.length)).toBe(expected);
+  });
+});

@@ -1,0 +1,152 @@
+// A run over several replicas: microbatches spread, integers merged, every step ended alike everywhere. The result does
+// not depend on the number of replicas nor on their speed.
+
+import type { JournalLineStep } from "../gen/schema.ts";
+import { type Accumulators, exact, merge, total } from "./accumulators.ts";
+import type { Event, Role } from "./documents.ts";
+import type { RunDigests } from "./engine.ts";
+import { Failure } from "./failure.ts";
+import type { Plan, RecordsPlan } from "./plan.ts";
+import { isClass } from "./records.ts";
+import type { Count, Replica } from "./replica.ts";
+import type { EngineSection } from "./section.ts";
+
+/** Batches of capacity records that a replica evaluates at a time: enough to hide a message, few enough to stop soon. */
+const evaluationBatches = 16;
+
+export class Run {
+  readonly plan: Plan;
+  readonly section: EngineSection;
+  readonly #replicas: readonly Replica[];
+
+  /** Opens the plan in every replica. */
+  static async open(plan: Plan, replicas: readonly Replica[]): Promise<Run> {
+    const [section] = await Promise.all(replicas.map((r) => r.open(plan)));
+    if (section === undefined) throw new Failure("invalid", "a run needs at least one replica");
+    return new Run(plan, section, replicas);
+  }
+
+  private constructor(plan: Plan, section: EngineSection, replicas: readonly Replica[]) {
+    this.plan = plan;
+    this.section = section;
+    this.#replicas = replicas;
+  }
+
+  /** Installs the closure's own tensors. */
+  async install(): Promise<void> {
+    await Promise.all(this.#replicas.map((r) => r.install()));
+  }
+
+  /**
+   * Trains from the seed: step 0, which only calibrates and is not counted, then steps 1 to the last, each yielded as
+   * its line in the journal when every replica has ended it. Leaving the loop stops the run after a whole step.
+   */
+  async *train(steps: number, events: readonly Event[] = []): AsyncGenerator<JournalLineStep, void, void> {
+    await Promise.all(this.#replicas.map((r) => r.init()));
+    for (let step = 0; step <= steps; step++) {
+      for (const e of events.filter((each) => each.step === step)) {
+        await Promise.all(this.#replicas.map((r) => r.setHyperparameter(e.name, e.value)));
+      }
+      const merged = await this.#accumulate(step);
+      await Promise.all(this.#replicas.map((r) => r.apply(step, merged)));
+      if (step > 0) yield this.#line(step, merged);
+    }
+  }
+
+  /** Whether records of a role have classes, so that an evaluation can be blind. */
+  isBlind(role: Role): boolean {
+    return isClass(this.#records(role).layout.target);
+  }
+
+  /** Evaluates all records of a role blindly. Progress is called with the records done so far. */
+  async evaluate(role: Role, progress?: (done: number) => void): Promise<Count> {
+    let correct = 0;
+    await this.#spreadRecords(role, progress, async (replica, first, end) => {
+      const count = await replica.evaluate(role, first, end);
+      correct += count.correct; // not in one expression, which would read the sum before it waits
+    });
+    return { correct, total: this.#records(role).records };
+  }
+
+  /** Sums what the engine's own evaluate counts over all records of a role. */
+  async measure(role: Role, progress?: (done: number) => void): Promise<Record<string, number>> {
+    const sums: Record<string, bigint> = {};
+    await this.#spreadRecords(role, progress, async (replica, first, end) => {
+      const counted = await replica.measure(role, first, end);
+      for (const [name, value] of Object.entries(counted)) sums[name] = (sums[name] ?? 0n) + value;
+    });
+    return Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, exact(name, sum)]));
+  }
+
+  /** The digests of parameters and run, which must be those of every replica. */
+  async digests(): Promise<RunDigests> {
+    const [first, ...others] = await Promise.all(this.#replicas.map((r) => r.digests()));
+    if (first === undefined || others.some((d) => d.run !== first.run)) {
+      throw new Failure(
+        "diverged",
+        `the replicas no longer agree: ${[first, ...others].map((d) => d?.run).join(", ")}`,
+      );
+    }
+    return first;
+  }
+
+  async #accumulate(step: number): Promise<Accumulators> {
+    const { microbatches } = this.plan;
+    const share = (i: number) => Math.floor((i * microbatches) / this.#replicas.length);
+    const [merged, ...others] = await Promise.all(
+      this.#replicas
+        .map((replica, i) => ({ replica, first: share(i), end: share(i + 1) }))
+        .filter(({ first, end }) => first < end)
+        .map(({ replica, first, end }) => replica.accumulate(step, first, end)),
+    );
+    if (merged === undefined) throw new Failure("invalid", "a step needs at least one microbatch");
+    for (const other of others) merge(this.section, merged, other);
+    return merged;
+  }
+
+  #line(step: number, merged: Accumulators): JournalLineStep {
+    const count = (name: string) => {
+      const value = total(this.section, merged, name);
+      return value === undefined ? {} : { [name]: exact(name, value) };
+    };
+    return {
+      type: "step",
+      step,
+      microbatches: [[0, this.plan.microbatches]],
+      examples: exact("examples", total(this.section, merged, "examples") ?? 0n),
+      ...count("loss"),
+      ...count("correct"),
+      ...count("clipped"),
+    };
+  }
+
+  #records(role: Role): RecordsPlan {
+    const records = this.plan.records[role];
+    if (records === undefined) throw new Failure("invalid", `the closure names no ${role} records`);
+    return records;
+  }
+
+  /** Hands out ranges of records, the next to whichever replica is free. */
+  async #spreadRecords(
+    role: Role,
+    progress: ((done: number) => void) | undefined,
+    work: (replica: Replica, first: number, end: number) => Promise<void>,
+  ): Promise<void> {
+    const { records } = this.#records(role);
+    const size = evaluationBatches * this.section.capacity;
+    let next = 0;
+    let done = 0;
+    await Promise.all(
+      this.#replicas.map(async (replica) => {
+        while (next < records) {
+          const first = next;
+          const end = Math.min(first + size, records);
+          next = end;
+          await work(replica, first, end);
+          done += end - first;
+          progress?.(done);
+        }
+      }),
+    );
+  }
+}
