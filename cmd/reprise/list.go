@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
+)
+
+func listCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "list",
+		Short:   "List the closures and datasets of the store, each at its highest release",
+		Long:    long("Lists the closures and datasets of the store, each at its highest release."),
+		Example: "  reprise list --store ./zoo",
+		Args:    exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.entries(c.Context(), zoo.List)
+		},
+	}
+}
+
+func historyCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:     "history NAME",
+		Short:   "List the versions of a closure or dataset, the highest first",
+		Long:    long("Lists every version of a name, the highest first."),
+		Example: "  reprise history mnist-cnn",
+		Args:    exactly("NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := schema.CheckName(args[0]); err != nil {
+				return usagef("give a name alone, such as mnist-cnn", "%s", err)
+			}
+			return a.entries(c.Context(), func(ctx context.Context, s zoo.Store) ([]schema.ListEntry, error) {
+				return zoo.History(ctx, s, args[0])
+			})
+		},
+	}
+}
+
+// entries prints what a question to the store gives.
+func (a *app) entries(ctx context.Context, ask func(context.Context, zoo.Store) ([]schema.ListEntry, error)) error {
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	list, err := ask(ctx, s)
+	if err != nil {
+		return err
+	}
+	return a.answer(list, func(w io.Writer) {
+		if len(list) == 0 {
+			a.note("the store is empty")
+			return
+		}
+		t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+		fmt.Fprintln(t, "name\tversion\tkind\tcreated\tdigest")
+		for _, e := range list {
+			digest := e.Digest.Short()
+			if a.verbose {
+				digest = e.Digest.String()
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Name, e.Version, e.Kind, orDash(e.Created), digest)
+		}
+		t.Flush() // the writer below remembers errors
+	})
+}

@@ -1,0 +1,66 @@
+package runner
+
+import (
+	"context"
+	"slices"
+
+	"github.com/reprise-ml/reprise/schema"
+)
+
+// Evaluation is what was counted on a split.
+type Evaluation struct {
+	Total int64
+	// Correct is counted blindly by the host; nil where targets are no class indices.
+	Correct *int64
+	// Loss is the sum of the examples' losses in 2⁻²⁰, which only the engine can compute; nil where it does not or was not
+	// asked.
+	Loss *int64
+}
+
+// Evaluate counts a whole split of so many records: blindly where targets are class indices, and by the engine's evaluate
+// where loss is wanted or nothing else can be.
+func Evaluate(ctx context.Context, team Team, role string, target schema.Field, total int64, loss bool) (*Evaluation, error) {
+	return evaluate(ctx, team, role, IsClass(target), total, loss)
+}
+
+func evaluate(ctx context.Context, team Team, role string, classes bool, total int64, loss bool) (*Evaluation, error) {
+	e := &Evaluation{Total: total}
+	if classes {
+		correct, err := team.Correct(ctx, role, 0, total)
+		if err != nil {
+			return nil, err
+		}
+		e.Correct = &correct
+	}
+	k := slices.Index(team.Section().Metrics, schema.SegmentLoss)
+	if k < 0 || (classes && !loss) {
+		return e, nil
+	}
+	sums, err := team.Metrics(ctx, role, 0, total)
+	if err != nil {
+		return nil, err
+	}
+	e.Loss = &sums[k]
+	return e, nil
+}
+
+// line is the journal's. It holds what is counted blindly, and the loss only where there is nothing else.
+func (e *Evaluation) line(step int64, split string) schema.JournalLine {
+	line := schema.JournalLine{Type: schema.LineEvaluation, Step: step, Split: split, Examples: &e.Total, Correct: e.Correct}
+	if e.Correct == nil {
+		line.Loss = e.Loss
+	}
+	return line
+}
+
+// Results are the claims that an evaluation supports.
+func (e *Evaluation) Results(dataset schema.Digest, split string, step int64) []schema.Result {
+	var results []schema.Result
+	if e.Correct != nil {
+		results = append(results, schema.Result{Metric: schema.MetricAccuracy, Dataset: dataset, Split: split, Step: step, Correct: e.Correct, Total: e.Total})
+	}
+	if e.Loss != nil {
+		results = append(results, schema.Result{Metric: schema.MetricLoss, Dataset: dataset, Split: split, Step: step, Sum: e.Loss, Total: e.Total})
+	}
+	return results
+}

@@ -1,0 +1,77 @@
+package runner
+
+import (
+	"github.com/reprise-ml/reprise/schema"
+)
+
+// Plan is a training run: which specification, by which engine.
+type Plan struct {
+	Resolved      schema.Resolved
+	Specification schema.Digest // of the canonical Resolved
+	Engine        schema.Digest
+}
+
+// NewPlan computes the specification digest.
+func NewPlan(r schema.Resolved, engine schema.Digest) (Plan, error) {
+	specification, err := schema.DigestOfDocument(r)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{Resolved: r, Specification: specification, Engine: engine}, nil
+}
+
+// steps is the number of the last step.
+func (p Plan) steps() int64 { return p.Resolved.Algorithm.Steps }
+
+// microbatches of a step.
+func (p Plan) microbatches() int64 { return int64(p.Resolved.Algorithm.Microbatches()) }
+
+// due reports whether the state after a step is evaluated and digested.
+func (p Plan) due(step int64) bool {
+	if step == p.steps() {
+		return true
+	}
+	e := p.Resolved.Algorithm.Evaluate
+	return e != nil && e.Every > 0 && step > 0 && step%e.Every == 0
+}
+
+// split is the name of the split that plays a role, or empty.
+func (p Plan) split(role string) string {
+	for _, d := range p.Resolved.Datasets {
+		if d.Role == role {
+			return d.Split
+		}
+	}
+	return ""
+}
+
+// header is the journal's first line.
+func (p Plan) header() schema.JournalLine {
+	seed := p.Resolved.Algorithm.Seed
+	return schema.JournalLine{Type: schema.LineHeader, Specification: p.Specification, Engine: p.Engine, Seed: &seed}
+}
+
+// check refuses a plan that this engine cannot run.
+func (p Plan) check(s *schema.EngineSection) error {
+	const document = "specification"
+	a := p.Resolved.Algorithm
+	switch {
+	case a.Steps < 1:
+		return schema.Invalidf(document, "algorithm.steps", "%d is not a positive number of steps", a.Steps)
+	case a.MicrobatchSize < 1 || a.BatchSize < 1 || a.BatchSize%a.MicrobatchSize != 0:
+		return schema.Invalidf(document, "algorithm.batchSize", "%d is not a multiple of the microbatch size %d", a.BatchSize, a.MicrobatchSize)
+	case p.microbatches() > s.MaxMicrobatches:
+		return schema.Invalidf(document, "algorithm.batchSize", "%d microbatches a step; the engine sums at most %d without overflow", p.microbatches(), s.MaxMicrobatches)
+	}
+	return nil
+}
+
+// classes reports whether the targets of a role's records are class indices.
+func (p Plan) classes(role string) bool {
+	for _, d := range p.Resolved.Datasets {
+		if d.Role == role {
+			return IsClass(d.Record.Target)
+		}
+	}
+	return false
+}
