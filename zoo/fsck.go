@@ -198,8 +198,7 @@ func (f *fsck) object(ctx context.Context, name, path string, e Entry) error {
 		return err
 	}
 	m, err := Manifest(ctx, f.store, Resolved{Name: name, Entry: e})
-	var invalid *schema.Invalid
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*schema.Invalid](err); ok {
 		f.damage(schema.DamagedBlob{Path: path, Reason: "points to what is no manifest: " + reason(invalid)})
 		return nil
 	}

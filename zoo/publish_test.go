@@ -167,7 +167,7 @@ func TestPublishPacked(t *testing.T) {
 func TestScoped(t *testing.T) {
 	s := scoped{memory.New(), memory.New()}
 	publish(t, s, storetest.Object("mnist", "1.0.0", "text"), zoo.PublishOptions{})
-	for range s.Store.AllBlobs(t.Context()) {
+	for range s.AllBlobs(t.Context()) {
 		t.Fatal("a blob went to the store instead of to its name's part")
 	}
 	r, err := zoo.Pull(t.Context(), s, "mnist:1.0.0", t.TempDir(), zoo.PullOptions{})

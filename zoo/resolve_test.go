@@ -51,7 +51,7 @@ func TestResolve(t *testing.T) {
 func TestResolveSaysWhatThereIs(t *testing.T) {
 	s := memory.New()
 	publish(t, s, storetest.Object("mnist", "1.0.0", "a"), zoo.PublishOptions{Tags: []string{"best"}})
-	for _, v := range strings.Fields("1 2 3 4 5 6 7 8 9 10") {
+	for v := range strings.FieldsSeq("1 2 3 4 5 6 7 8 9 10") {
 		publish(t, s, storetest.Object("many", "1."+v+".0", v), zoo.PublishOptions{})
 	}
 	for _, c := range []struct{ ref, want string }{

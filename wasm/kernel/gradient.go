@@ -31,7 +31,8 @@ const quantiseUnroll = 16
 // visited once; begin runs before each row, visit gets the vector's offset from row and a mask of its lanes that count,
 // or no mask where all do; next moves pointers other than row on by so many bytes.
 func walk(c *code, trips int64, row, rows, cols, stride local,
-	begin func(), visit func(offset int, mask *local), next func(bytes int)) {
+	begin func(), visit func(offset int, mask *local), next func(bytes int),
+) {
 	left, start := c.Local(asm.I32), c.Local(asm.I32)
 	mask := c.Local(asm.V128)
 	c.Repeat(int(trips), func() {

@@ -3,6 +3,7 @@ package kernel_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -72,9 +73,7 @@ func TestSlots(t *testing.T) {
 				continue
 			}
 			attributes := defaults(o.Declaration())
-			for k, v := range c.change {
-				attributes[k] = v
-			}
+			maps.Copy(attributes, c.change)
 			if got := o.Rule(attributes).Slots; !slices.Equal(got, c.want) {
 				t.Errorf("%s %v: slots %v, want %v", c.optimizer, c.change, got, c.want)
 			}

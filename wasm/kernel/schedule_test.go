@@ -14,8 +14,13 @@ func TestSchedules(t *testing.T) {
 		every  int64
 		factor float64
 	}{
-		{"step", 1, 0.5}, {"step", 3, 0.1}, {"step", 1000, 0.95},
-		{"exponential", 1, 0.5}, {"exponential", 7, 0.1}, {"exponential", 1000, 0.95}, {"exponential", 12345, 1},
+		{"step", 1, 0.5},
+		{"step", 3, 0.1},
+		{"step", 1000, 0.95},
+		{"exponential", 1, 0.5},
+		{"exponential", 7, 0.1},
+		{"exponential", 1000, 0.95},
+		{"exponential", 12345, 1},
 		{"constant", 1, 1},
 	}
 	for _, c := range cases {

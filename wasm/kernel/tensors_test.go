@@ -22,8 +22,20 @@ type tensorShape [3]int
 
 // oddShapes are dense and padded, shorter and longer than what loops take at a time.
 var oddShapes = []tensorShape{
-	{1, 1, 4}, {1, 3, 4}, {1, 4, 4}, {1, 5, 8}, {1, 17, 20}, {1, 1000, 1000},
-	{5, 4, 4}, {3, 3, 4}, {7, 10, 12}, {4, 16, 20}, {3, 33, 40}, {2, 19, 20}, {1, 8, 8}, {1, 7, 8},
+	{1, 1, 4},
+	{1, 3, 4},
+	{1, 4, 4},
+	{1, 5, 8},
+	{1, 17, 20},
+	{1, 1000, 1000},
+	{5, 4, 4},
+	{3, 3, 4},
+	{7, 10, 12},
+	{4, 16, 20},
+	{3, 33, 40},
+	{2, 19, 20},
+	{1, 8, 8},
+	{1, 7, 8},
 }
 
 // Addresses of what all tensors share. The tensors follow.

@@ -155,7 +155,7 @@ func TestKilledInsideBlob(t *testing.T) {
 			return 0, err
 		}
 		if _, err := other.Stat(t.Context(), d); !errors.Is(err, closure.ErrNotFound) {
-			return 0, fmt.Errorf("a half-written blob is there: %v", err)
+			return 0, errors.Join(errors.New("a half-written blob is there"), err)
 		}
 		files, err := os.ReadDir(s.disk.abs(zoo.UploadsPath))
 		if err != nil {

@@ -119,7 +119,8 @@ var abilityTests = []test{
 		if diff := cmp.Diff(hexes(want), hexes(got)); diff != "" {
 			t.Errorf("blobs (-want +got):\n%s", diff)
 		}
-		for range lister.AllBlobs(t.Context()) {
+		for _, err := range lister.AllBlobs(t.Context()) {
+			check(t, err)
 			break // a caller may stop at any time
 		}
 		for d, err := range lister.AllBlobs(cancelled(t)) {

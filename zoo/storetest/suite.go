@@ -77,16 +77,14 @@ func wantErr(t *testing.T, what string, got, want error) {
 
 func wantInvalid(t *testing.T, what string, got error) {
 	t.Helper()
-	var invalid *schema.Invalid
-	if !errors.As(got, &invalid) {
+	if _, ok := errors.AsType[*schema.Invalid](got); !ok {
 		t.Errorf("%s: got error %v, want *schema.Invalid", what, got)
 	}
 }
 
 func wantDamaged(t *testing.T, what string, got error) {
 	t.Helper()
-	var damaged *schema.Damaged
-	if !errors.As(got, &damaged) {
+	if _, ok := errors.AsType[*schema.Damaged](got); !ok {
 		t.Errorf("%s: got error %v, want *schema.Damaged", what, got)
 	}
 }
