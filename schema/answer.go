@@ -76,3 +76,9 @@ type DemoReport struct {
 	Verify  VerifyReport  `json:"verify"`
 	Replay  ReplayReport  `json:"replay"`
 }
+
+// ServeReport answers `reprise serve --json`, as soon as the service listens.
+type ServeReport struct {
+	URL   string `json:"url"`
+	Store string `json:"store"`
+}

@@ -32,6 +32,7 @@ const (
 	KindJournalLine   DocumentKind = "journal"
 	KindEngineSection DocumentKind = "engine"
 	KindManifest      DocumentKind = "manifest"
+	KindVerification  DocumentKind = "verification"
 
 	KindVerifyReport  DocumentKind = "verify"
 	KindReplayReport  DocumentKind = "replay"
@@ -48,16 +49,17 @@ const (
 	KindTagReport     DocumentKind = "tag"
 	KindVersionReport DocumentKind = "version"
 	KindDemoReport    DocumentKind = "demo"
+	KindServeReport   DocumentKind = "serve"
 	KindFailure       DocumentKind = "failure"
 )
 
 // Kinds returns every kind of document.
 func Kinds() []DocumentKind {
 	return []DocumentKind{
-		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest,
+		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindListReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindTagReport,
-		KindVersionReport, KindDemoReport, KindFailure,
+		KindVersionReport, KindDemoReport, KindServeReport, KindFailure,
 	}
 }
 

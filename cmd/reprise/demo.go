@@ -35,7 +35,7 @@ func demoCommand(a *app) *cobra.Command {
 		Long: long(`
 Draws a dataset of letters, imports it, trains a small network on it, publishes the closure, verifies it and
 replays it. Every step is a command of reprise, which is printed as you would type it. What is already in the
-store is not made again. It takes about half a minute.`, exitDiffers, exitDamaged),
+store is not made again. It takes some seconds.`, exitDiffers, exitDamaged),
 		Example: `  reprise demo
   reprise demo --data ./try --store ./try/zoo`,
 		Args: exactly(),
@@ -158,8 +158,7 @@ func (d *demo) do(ctx context.Context, report any, args ...string) error {
 	}
 	root.SetArgs(full)
 	err := root.ExecuteContext(ctx)
-	var verdict *verdictError
-	if errors.As(err, &verdict) {
+	if _, ok := errors.AsType[*verdictError](err); ok {
 		// It has answered; the later steps tell more.
 		d.failed = cmp.Or(d.failed, err)
 	} else if err != nil {
@@ -211,8 +210,11 @@ func (d *demo) summary(w io.Writer) {
 		fmt.Fprintf(w, "  %-10s %s on %s: %s\n", c.Metric, valueText(c.Observed), c.Split, c.Verdict)
 	}
 	for _, row := range [][2]string{
-		{"closure", r.Closure.Digest.String()}, {"dataset", r.Dataset.Digest.String()}, {"run", r.Replay.Run.String()},
-		{"files", r.Directory}, {"store", r.Store},
+		{"closure", r.Closure.Digest.String()},
+		{"dataset", r.Dataset.Digest.String()},
+		{"run", r.Replay.Run.String()},
+		{"files", r.Directory},
+		{"store", r.Store},
 	} {
 		fmt.Fprintf(w, "  %-10s %s\n", row[0], row[1])
 	}

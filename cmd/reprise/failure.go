@@ -56,6 +56,15 @@ func withHint(err error, format string, args ...any) error {
 	return &hintedError{err, fmt.Sprintf(format, args...)}
 }
 
+// interruptedError is the context's error with how far it went.
+type interruptedError struct{ step, steps int64 }
+
+func (e *interruptedError) Error() string {
+	return fmt.Sprintf("interrupted after step %d of %d", e.step, e.steps)
+}
+
+func (e *interruptedError) Unwrap() error { return context.Canceled }
+
 // exitCode maps errors to exit codes; nothing else does.
 func exitCode(err error) int {
 	var (
@@ -81,8 +90,7 @@ func exitCode(err error) int {
 // fail tells the user about an error: on standard error, or with --json as the one document on standard output.
 func (a *app) fail(err error, args []string) {
 	detail := describe(err)
-	var verdict *verdictError
-	if errors.As(err, &verdict) {
+	if _, ok := errors.AsType[*verdictError](err); ok {
 		if !a.json {
 			fmt.Fprintf(a.stderr, "reprise: %s\n", detail.Message)
 		}

@@ -25,24 +25,6 @@ func listCommand(a *app) *cobra.Command {
 	}
 }
 
-func historyCommand(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:     "history NAME",
-		Short:   "List the versions of a closure or dataset, the highest first",
-		Long:    long("Lists every version of a name, the highest first."),
-		Example: "  reprise history mnist-cnn",
-		Args:    exactly("NAME"),
-		RunE: func(c *cobra.Command, args []string) error {
-			if err := schema.CheckName(args[0]); err != nil {
-				return usagef("give a name alone, such as mnist-cnn", "%s", err)
-			}
-			return a.entries(c.Context(), func(ctx context.Context, s zoo.Store) ([]schema.ListEntry, error) {
-				return zoo.History(ctx, s, args[0])
-			})
-		},
-	}
-}
-
 // entries prints what a question to the store gives.
 func (a *app) entries(ctx context.Context, ask func(context.Context, zoo.Store) ([]schema.ListEntry, error)) error {
 	s, err := a.openStore()

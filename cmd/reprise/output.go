@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,6 +39,12 @@ func openOutput(dir string) (*output, error) {
 	if _, err := os.Stat(o.work()); len(entries) > 0 && err != nil {
 		return nil, usagef("name a new directory with -o", "%s is not empty, and holds no interrupted training", dir)
 	}
+	if !o.snapshots() {
+		// A training that was killed before its first snapshot binds nobody.
+		if err := os.RemoveAll(o.work()); err != nil {
+			return nil, err
+		}
+	}
 	if err := os.MkdirAll(o.work(), 0o777); err != nil {
 		return nil, err
 	}
@@ -52,6 +59,12 @@ func openOutput(dir string) (*output, error) {
 		return nil, err
 	}
 	return o, nil
+}
+
+// snapshots reports whether the work folder holds one; nothing else in it is a folder.
+func (o *output) snapshots() bool {
+	entries, err := os.ReadDir(o.work())
+	return err == nil && slices.ContainsFunc(entries, fs.DirEntry.IsDir)
 }
 
 func (o *output) work() string { return filepath.Join(o.dir, workFolder) }
@@ -90,6 +103,22 @@ func (o *output) finish(c *schema.Closure, contents []closure.Content) error {
 		return err
 	}
 	return os.RemoveAll(o.work())
+}
+
+// discard removes what a training left that ended before its first snapshot: nothing could go on from it.
+func (o *output) discard() error {
+	if o.snapshots() {
+		return nil
+	}
+	for _, path := range []string{workFolder, schema.PathJournal, schema.PathTelemetry} {
+		if err := os.RemoveAll(filepath.Join(o.dir, filepath.FromSlash(path))); err != nil {
+			return err
+		}
+	}
+	// Folders that hold something else stay.
+	_ = os.Remove(filepath.Join(o.dir, filepath.Dir(filepath.FromSlash(schema.PathJournal))))
+	_ = os.Remove(o.dir)
+	return nil
 }
 
 func (o *output) close() {
@@ -157,8 +186,7 @@ func writeOutput(path string, write func(io.Writer) error) error {
 
 // bare takes the path of a temporary file out of an error.
 func bare(err error) error {
-	var reason *fs.PathError
-	if errors.As(err, &reason) {
+	if reason, ok := errors.AsType[*fs.PathError](err); ok {
 		return reason.Err
 	}
 	return err

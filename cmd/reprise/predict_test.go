@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"image"
-	"image/color"
 	"image/gif"
 	"image/jpeg"
 	"image/png"
@@ -104,16 +103,16 @@ func TestPredictTable(t *testing.T) {
 	}
 	file := d.write("table.csv", table.String())
 	d.done("dataset", "import", "csv", file, "--header", "--test-fraction", "0.3", "--name", "table:1.0.0")
-	d.write("closure.yaml", strings.Replace(string(fixtures.Specification("table")), "epochs: 20", "steps: 10", 1))
+	d.write("closure.yaml", strings.NewReplacer("name: table\n", "name: points\n", "epochs: 20", "steps: 10").Replace(string(fixtures.Specification("table"))))
 	d.published()
 	heading, _, _ := strings.Cut(table.String(), "\n")
 	label := heading[strings.LastIndex(heading, ",")+1:]
-	rows := *report[[]schema.PredictReport](d, schema.KindPredictReport, exitDone, "predict", "table", file, "--header", "--label", label)
+	rows := *report[[]schema.PredictReport](d, schema.KindPredictReport, exitDone, "predict", "points", file, "--header", "--label", label)
 	if len(rows) != 200 || rows[0].Input != file+":2" || len(rows[0].Probabilities) != 3 {
 		t.Errorf("%d rows, first %+v", len(rows), rows[0])
 	}
-	d.done("predict", "table", d.write("row.csv", "1,2,3,4,5,6\n"))
-	d.done("predict", "table", d.write("labelled.csv", "1,2,3,4,5,6,core\n"), "--label", "6")
+	d.done("predict", "points", d.write("row.csv", "1,2,3,4,5,6\n"))
+	d.done("predict", "points", d.write("labelled.csv", "1,2,3,4,5,6,core\n"), "--label", "6")
 	for _, c := range []struct {
 		name string
 		args []string
@@ -131,40 +130,7 @@ func TestPredictTable(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := &desk{t, d.dir}
-			d.refused(exitInvalid, c.want, append([]string{"predict", "table"}, c.args...)...)
+			d.refused(exitInvalid, c.want, append([]string{"predict", "points"}, c.args...)...)
 		})
-	}
-}
-
-func TestResize(t *testing.T) {
-	for _, c := range []struct {
-		name                 string
-		pixels               []byte
-		fromW, fromH, tW, tH int
-		want                 []byte
-	}{
-		{"same", []byte{1, 2, 3, 4}, 2, 2, 2, 2, []byte{1, 2, 3, 4}},
-		{"half", []byte{10, 20, 30, 40}, 2, 2, 1, 1, []byte{25}},
-		{"double", []byte{10, 20}, 2, 1, 4, 2, []byte{10, 10, 20, 20, 10, 10, 20, 20}},
-		{"three to two", []byte{0, 30, 60}, 3, 1, 2, 1, []byte{10, 50}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := resize(c.pixels, c.fromW, c.fromH, c.tW, c.tH, 1); !bytes.Equal(got, c.want) {
-				t.Errorf("%v, want %v", got, c.want)
-			}
-		})
-	}
-}
-
-func TestChannels(t *testing.T) {
-	picture := image.NewNRGBA(image.Rect(0, 0, 3, 1))
-	picture.Set(0, 0, color.NRGBA{0xff, 0, 0, 0xff})
-	picture.Set(1, 0, color.NRGBA{0, 0, 0, 0}) // transparent
-	picture.Set(2, 0, color.NRGBA{0, 0, 0, 0xff})
-	if got := channels(picture, 3); !bytes.Equal(got, []byte{0xff, 0, 0, 0xff, 0xff, 0xff, 0, 0, 0}) {
-		t.Errorf("colours %v", got)
-	}
-	if got := channels(picture, 1); got[1] != 0xff || got[2] != 0 || got[0] != 76 {
-		t.Errorf("greys %v", got)
 	}
 }

@@ -131,13 +131,16 @@ func (c *curve) step(p runner.Progress) {
 }
 
 // sparkWidth is the width of the curve in the moving line.
-const sparkWidth = 16
+const sparkWidth = 8
 
 func (c *curve) line() string {
 	p := c.last
 	parts := []string{fmt.Sprintf("step %d/%d", p.Step, p.Steps)}
 	if c.app.terminal {
-		parts = append(parts, bar(float64(p.Step)/float64(max(p.Steps, 1)), 16))
+		parts = append(parts, bar(float64(p.Step)/float64(max(p.Steps, 1)), 8))
+	}
+	if left := c.left(); left > 0 {
+		parts = append(parts, left.String()+" left")
 	}
 	if len(c.loss) > 0 {
 		loss := fmt.Sprintf("loss %.4f", c.loss[len(c.loss)-1])
@@ -154,17 +157,14 @@ func (c *curve) line() string {
 	}
 	if p.ExamplesPerSecond > 0 {
 		parts = append(parts, fmt.Sprintf("%.0f examples/s", p.ExamplesPerSecond))
-		if left := c.left(); left > 0 {
-			parts = append(parts, left.String()+" left")
-		}
 	}
 	return strings.Join(parts, "  ")
 }
 
-// left is the time that the remaining steps take at the present speed.
+// left is the time that the remaining steps take at the present speed, 0 where that is not known.
 func (c *curve) left() time.Duration {
 	p := c.last
-	if len(c.loss)+len(c.accuracy) == 0 || p.Examples == 0 || p.Step == 0 {
+	if len(c.loss)+len(c.accuracy) == 0 || p.Examples == 0 || p.ExamplesPerSecond == 0 {
 		return 0
 	}
 	perStep := float64(p.Examples) / float64(max(len(c.loss), len(c.accuracy)))

@@ -57,7 +57,7 @@ func (a *app) replay(ctx context.Context, arg string, workers int, from, to int6
 	shown.clear()
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			err = fmt.Errorf("interrupted after step %d of %d: %w", shown.last.Step, c.Algorithm.Steps, err)
+			err = &interruptedError{shown.last.Step, c.Algorithm.Steps}
 		}
 		return err
 	}

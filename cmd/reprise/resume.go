@@ -62,7 +62,7 @@ func (a *app) resume(ctx context.Context, reference string, steps int64, version
 	if child.Created, err = createdNow(); err != nil {
 		return err
 	}
-	t := training{flags: o, document: &child}
+	t := training{flags: o, document: &child, isolated: true}
 	if t.plan, err = runner.NewPlan(child.Resolved(), child.Engine.Digest); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (a *app) resume(ctx context.Context, reference string, steps int64, version
 		return err
 	}
 	t.beside = func() ([]closure.Content, error) { return licenceOf(ctx, parent) }
-	return a.run(ctx, t)
+	return a.runTraining(ctx, t)
 }
 
 // licenceOf is the parent's licence, which the child keeps. The other documents speak of version and results: they are

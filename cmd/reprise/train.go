@@ -105,7 +105,7 @@ func (a *app) train(ctx context.Context, path string, steps int64, o trainFlags)
 	if err != nil {
 		return err
 	}
-	return a.run(ctx, training{flags: o, plan: plan, wasm: p.wasm, data: data, document: document, beside: p.documents})
+	return a.runTraining(ctx, training{flags: o, plan: plan, wasm: p.wasm, data: data, document: document, isolated: p.foreign(), beside: p.documents})
 }
 
 // data opens the splits that play the roles.
@@ -159,19 +159,19 @@ type training struct {
 	data     runner.Data
 	document *schema.Closure // without results
 	from     *runner.From    // the parent's last state, or nil
+	isolated bool            // the engine was made by somebody else: it gets a process with limits, which can be stopped
 	// beside returns README.md, LICENSE and CITATION.cff as far as they are not to be generated.
 	beside func() ([]closure.Content, error)
 }
 
-// run trains, writes the closure and answers.
-func (a *app) run(ctx context.Context, t training) error {
+// runTraining trains, writes the closure and answers.
+func (a *app) runTraining(ctx context.Context, t training) error {
 	beside, err := t.beside()
 	if err != nil {
 		return err
 	}
 	options := runner.TeamOptions{Workers: min(t.flags.workers, t.plan.Resolved.Algorithm.Microbatches())}
-	if t.document.Engine.Foreign {
-		// Nobody knows what it does: a process of its own has limits, and can be stopped.
+	if t.isolated {
 		options.Child = &runner.ChildOptions{}
 	}
 	team, err := runner.Start(ctx, t.wasm, t.data, options)
@@ -191,8 +191,11 @@ func (a *app) run(ctx context.Context, t training) error {
 	})
 	if err != nil {
 		shown.clear()
+		if err := out.discard(); err != nil {
+			return err
+		}
 		if errors.Is(err, context.Canceled) {
-			err = withHint(fmt.Errorf("interrupted after step %d of %d: %w", shown.last.Step, t.plan.Resolved.Algorithm.Steps, err),
+			err = withHint(&interruptedError{shown.last.Step, t.plan.Resolved.Algorithm.Steps},
 				"the same command goes on from the snapshot in %s", out.work())
 		}
 		return err

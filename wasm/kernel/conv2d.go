@@ -5,6 +5,7 @@ import (
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/graph"
+	asm "github.com/reprise-ml/reprise/wasm/module"
 )
 
 // conv2d is the cross-correlation y[oy,ox,f] = Σ x[oy·s + i − p, ox·s + j − p, c] · W[f,i,j,c] + b[f] of images
@@ -70,6 +71,26 @@ func windowOf(in []int, size string, a schema.Attributes) (window, error) {
 		return w, fmt.Errorf("padding of %d×%d makes windows of %d×%d that see no input; it must be smaller than the window", w.Top, w.Left, w.KH, w.KW)
 	}
 	return w, nil
+}
+
+// element pushes the byte offset of the input element that element (i, j) of the kernel meets at output (y, x):
+// ((y·SH + i − Top)·W + x·SW + j − Left)·bytes.
+func (w window) element(c *code, y, i, x, j local, bytes int) {
+	scaled(c, y, w.SH)
+	c.Get(i)
+	c.Op(asm.I32Add)
+	c.I32(w.Top)
+	c.Op(asm.I32Sub)
+	c.I32(w.W)
+	c.Op(asm.I32Mul)
+	scaled(c, x, w.SW)
+	c.Op(asm.I32Add)
+	c.Get(j)
+	c.Op(asm.I32Add)
+	c.I32(w.Left)
+	c.Op(asm.I32Sub)
+	c.I32(bytes)
+	c.Op(asm.I32Mul)
 }
 
 func (conv2d) Infer(a schema.Attributes, in []int) (graph.Inference, error) {

@@ -125,20 +125,26 @@ type gather struct {
 	groups    []blockRun
 }
 
+// clipped reports whether some outputs' windows reach over the left or right edge of the image.
+func (g gather) clipped() bool {
+	_, width, _ := hwc(g.in.Shape)
+	_, ow, _ := hwc(g.out.Shape)
+	return g.left > 0 || (ow-1)*g.sw-g.left+g.kw > width
+}
+
 func (g gather) emit(c *code) {
 	height, width, channels := hwc(g.in.Shape)
 	oh, ow, rows := hwc(g.out.Shape)
 	site := g.in.Site()
 	y, x, i := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	first, last := c.Local(asm.I32), c.Local(asm.I32) // rows of the kernel inside the image: first ≤ i < last
-	inRow := c.Local(asm.I32)
-	count, vectors := groupCount(g.groups)
+	block, weights, channel := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	in, out := c.Local(asm.I32), c.Local(asm.I32)
 	c.For(y, 0, oh, 1, func() {
 		clip(c, first, last, y, g.sh, g.top, g.kh, height)
-		for b, base := 0, 0; b < len(g.pack.rows); b++ {
-			run := g.pack.rows[b]
+		base := g.pack.addr
+		for _, run := range g.pack.rows {
 			blockBytes := g.kh * g.kw * channels * run.Size * 16
-			block, pblock, channel := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 			c.For(block, 0, run.Count, 1, func() {
 				scaled(c, block, run.Size*4)
 				c.I32(run.First * 4)
@@ -147,7 +153,7 @@ func (g gather) emit(c *code) {
 				c.Get(first)
 				c.Set(i)
 				c.Repeat(g.kh, func() {
-					// inRow: bytes of the image row that meets row i of the kernel
+					// in: the image row that meets row i of the kernel, at the column of the first output's window
 					scaled(c, y, g.sh)
 					c.Get(i)
 					c.Op(asm.I32Add)
@@ -155,74 +161,73 @@ func (g gather) emit(c *code) {
 					c.Op(asm.I32Sub)
 					c.I32(width * channels * site)
 					c.Op(asm.I32Mul)
-					c.Set(inRow)
+					c.I32(g.left * channels * site)
+					c.Op(asm.I32Sub)
+					c.Set(in)
 					scaled(c, block, blockBytes)
 					scaled(c, i, g.kw*channels*run.Size*16)
 					c.Op(asm.I32Add)
-					c.Set(pblock)
+					c.Set(weights)
+					scaled(c, y, ow*rows*site)
+					scaled(c, channel, site/4)
+					c.Op(asm.I32Add)
+					c.Set(out)
 					c.For(x, 0, ow, 1, func() {
-						g.position(c, run, base, position{
-							y: y, x: x, i: i, first: first, last: last, inRow: inRow, pblock: pblock, channel: channel,
-							ow: ow, rows: rows, width: width, channels: channels, groups: count, vectors: vectors,
+						g.position(c, run.Size, base, x, position{
+							first: first, last: last, i: i, in: in, out: out, weights: weights, channel: channel,
 						})
+						c.AddTo(in, g.sw*channels*site)
+						c.AddTo(out, rows*site)
 					})
 					c.AddTo(i, 1)
 					c.Get(i, last)
 					c.Op(asm.I32LtU)
 				})
 			})
-			c.Release(block, pblock, channel)
 			base += run.Count * blockBytes
 		}
 	})
-	c.Release(y, x, i, first, last, inRow)
+	c.Release(y, x, i, first, last, block, weights, channel, in, out)
 }
 
-type position struct {
-	y, x, i, first, last, inRow, pblock, channel local
-	ow, rows, width, channels, groups, vectors   int
-}
+// position is where a register block stands: the locals of emit.
+type position struct{ i, first, last, in, out, weights, channel local }
 
-// position advances the outputs of one block at (y, x) by row i of the kernel.
-func (g gather) position(c *code, run blockRun, base int, p position) {
+// position advances the outputs of one block at column x by row i of the kernel. base is the address of the first block
+// of the same height.
+func (g gather) position(c *code, rows, base int, x local, p position) {
+	_, width, channels := hwc(g.in.Shape)
 	site := g.in.Site()
-	from, to, runs := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	count, vectors := groupCount(g.groups)
+	from, runs := c.Local(asm.I32), c.Local(asm.I32)
 	pa, pb, pg, group := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
-	clip(c, from, to, p.x, g.sw, g.left, g.kw, p.width)
-	c.Get(to, from)
-	c.Op(asm.I32Sub)
-	c.Set(runs)
-	c.For(group, 0, p.groups, 1, func() {
-		c.Get(p.pblock)
-		scaled(c, from, p.channels*run.Size*16)
-		c.Op(asm.I32Add)
-		c.Set(pa)
-		// pb = inRow + (x·sw − left + from)·channels·site + group
-		scaled(c, p.x, g.sw)
-		c.Get(from)
-		c.Op(asm.I32Add)
-		c.I32(g.left)
+	if g.clipped() {
+		clip(c, from, runs, x, g.sw, g.left, g.kw, width)
+		c.Get(runs, from)
 		c.Op(asm.I32Sub)
-		c.I32(p.channels * site)
-		c.Op(asm.I32Mul)
-		c.Get(p.inRow)
-		c.Op(asm.I32Add)
-		scaled(c, group, 16*p.vectors)
-		c.Op(asm.I32Add)
+		c.Set(runs)
+	}
+	// offset pushes l, moved by the columns that clipping skips and by the group.
+	offset := func(l local, column, vector int) {
+		c.Get(l)
+		if g.clipped() && column > 0 {
+			scaled(c, from, column)
+			c.Op(asm.I32Add)
+		}
+		if count > 1 && vector > 0 {
+			scaled(c, group, vector)
+			c.Op(asm.I32Add)
+		}
+	}
+	c.For(group, 0, count, 1, func() {
+		offset(p.weights, channels*rows*16, 0)
+		c.Set(pa)
+		offset(p.in, channels*site, 16*vectors)
 		c.Set(pb)
-		// pg = ((y·ow + x)·rows + channel/4)·site + group
-		scaled(c, p.y, p.ow)
-		c.Get(p.x)
-		c.Op(asm.I32Add)
-		c.I32(p.rows * site)
-		c.Op(asm.I32Mul)
-		scaled(c, p.channel, site/4)
-		c.Op(asm.I32Add)
-		scaled(c, group, 16*p.vectors)
-		c.Op(asm.I32Add)
+		offset(p.out, 0, 16*vectors)
 		c.Set(pg)
-		acc := c.Locals(asm.V128, run.Size*p.vectors)
-		at := func(n int) int { return g.out.Addr + n/p.vectors*site + n%p.vectors*16 }
+		acc := c.Locals(asm.V128, rows*vectors)
+		at := func(n int) int { return g.out.Addr + n/vectors*site + n%vectors*16 }
 		c.Get(p.i, p.first)
 		c.Op(asm.I32Eq)
 		c.IfElse(func() {
@@ -231,14 +236,20 @@ func (g gather) position(c *code, run blockRun, base int, p position) {
 				c.Set(a)
 			}
 		}, func() {
+			c.Load(asm.V128Load, pg, at(len(acc)-1))
+			c.Op(asm.Drop)
 			for n, a := range acc {
 				c.Load(asm.V128Load, pg, at(n))
 				c.Set(a)
 			}
 		})
-		productRuns(c, acc, run.Size, p.vectors, runs, g.kw, p.channels,
-			operand{Base: pa, Offset: g.pack.addr + base, Row: 16, Step: run.Size * 16},
-			operand{Base: pb, Offset: g.in.Addr, Row: 16, Step: site})
+		a := operand{Base: pa, Offset: base, Row: 16, Step: rows * 16}
+		b := operand{Base: pb, Offset: g.in.Addr, Row: 16, Step: site}
+		if g.clipped() {
+			productRuns(c, acc, rows, vectors, runs, g.kw, channels, a, b)
+		} else {
+			product(c, acc, rows, vectors, g.kw*channels, a, b)
+		}
 		store := func() {
 			for n, a := range acc {
 				c.Get(pg, a)
@@ -254,12 +265,12 @@ func (g gather) position(c *code, run blockRun, base int, p position) {
 			c.Get(p.last)
 			c.Op(asm.I32Eq)
 			c.IfElse(func() {
-				finishOutputs(c, acc, run.Size, p.vectors, g.bias, p.channel, g.fused, pg, g.out.Addr, site)
+				finishOutputs(c, acc, rows, vectors, g.bias, p.channel, g.fused, pg, g.out.Addr, site)
 			}, store)
 		}
 		c.Release(acc...)
 	})
-	c.Release(from, to, runs, pa, pb, pg, group)
+	c.Release(from, runs, pa, pb, pg, group)
 }
 
 // clip sets the range of kernel elements that meet the image at output o: first = max(0, before − o·stride) and

@@ -34,6 +34,7 @@ var typeNames = map[string]string{
 	"journal":        "JournalLine",
 	"engine":         "EngineSection",
 	"manifest":       "Manifest",
+	"verification":   "Verification",
 	"verify":         "VerifyReport",
 	"replay":         "ReplayReport",
 	"train":          "TrainReport",
@@ -49,6 +50,7 @@ var typeNames = map[string]string{
 	"tag":            "TagReport",
 	"version":        "VersionReport",
 	"demo":           "DemoReport",
+	"serve":          "ServeReport",
 	"failure":        "Failure",
 }
 

@@ -520,6 +520,45 @@ export type Manifest = {
   readonly schemaVersion: 2;
 };
 
+export type VerificationClaim = {
+  readonly claimed?: ClaimValue;
+  readonly metric: "accuracy" | "loss";
+  readonly observed?: ClaimValue;
+  readonly split: SplitName;
+  readonly verdict: "reproduced" | "differs" | "damaged" | "unproven";
+};
+
+export type VerificationPredicate = {
+  readonly claims: readonly VerificationClaim[];
+  readonly created: Time;
+  readonly mode: "verify" | "replay";
+  readonly run?: Digest;
+  readonly runtime: VerificationRuntime;
+  readonly steps?: Count;
+  readonly verdict: "reproduced" | "identical" | "differs" | "damaged";
+};
+
+export type VerificationRuntime = {
+  readonly browser: string;
+  readonly os: string;
+  readonly workers: number;
+};
+
+export type VerificationSubject = {
+  readonly digest: {
+    readonly sha256: string;
+  };
+  readonly name: Name;
+};
+
+/** An in-toto statement about a closure: what came out when it was recomputed. */
+export type Verification = {
+  readonly _type: "https://in-toto.io/Statement/v1";
+  readonly predicate: VerificationPredicate;
+  readonly predicateType: "https://reprise-ml.github.io/schema/verification/v1";
+  readonly subject: readonly [VerificationSubject];
+};
+
 /** What reprise verify --json prints. */
 export type VerifyReport = {
   readonly claims: readonly ({
@@ -673,6 +712,12 @@ export type DemoReport = {
   readonly store: string;
   readonly train?: TrainReport;
   readonly verify: VerifyReport;
+};
+
+/** What reprise serve --json prints when it listens. */
+export type ServeReport = {
+  readonly store: string;
+  readonly url: string;
 };
 
 /** What --json prints when a command fails. */
