@@ -103,7 +103,7 @@ func TestPredictTable(t *testing.T) {
 	}
 	file := d.write("table.csv", table.String())
 	d.done("dataset", "import", "csv", file, "--header", "--test-fraction", "0.3", "--name", "table:1.0.0")
-	d.write("closure.yaml", strings.NewReplacer("name: table\n", "name: points\n", "epochs: 20", "steps: 10").Replace(string(fixtures.Specification("table"))))
+	d.write("closure.yaml", strings.NewReplacer("name: table-mlp\n", "name: points\n", "epochs: 20", "steps: 10").Replace(string(fixtures.Specification("table"))))
 	d.published()
 	heading, _, _ := strings.Cut(table.String(), "\n")
 	label := heading[strings.LastIndex(heading, ",")+1:]
