@@ -38,10 +38,12 @@ test-web: web/node_modules
 # Browsers against real closures that the command line has just trained.
 e2e: build browsers web/node_modules
 	$(archive)
-	cd web && $(archived) npm run e2e
+	cd web && $(archived) $(golden) npm run e2e
 
 # A store with freshly trained closures, and what tells the browser tests of it.
-archive = rm -rf bin/e2e && bin/reprise --store bin/e2e/store -q demo --data bin/e2e/data
+archive = rm -rf bin/e2e && bin/reprise --store bin/e2e/store -q demo --data bin/e2e/data && \
+  go test ./fixtures/golden -count 1 -run TestExport -export $(CURDIR)/bin/e2e/golden
+golden = REPRISE_E2E_GOLDEN=$(CURDIR)/bin/e2e/golden
 archived = REPRISE_E2E_STORE=$(CURDIR)/bin/e2e/store \
   REPRISE_E2E_CLOSURES=$$(cd .. && bin/reprise --store bin/e2e/store --json list | node -e ' \
     const list = JSON.parse(require("fs").readFileSync(0)); \
@@ -113,7 +115,7 @@ test-webkit: build web/node_modules ## WebKitGTK computes the same digests
 	@command -v WebKitWebDriver >/dev/null && command -v Xvfb >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq webkit2gtk-driver xvfb >/dev/null)
 	$(archive)
-	cd web && $(archived) REPRISE_E2E_BROWSERS=webkit npm run e2e
+	cd web && $(archived) $(golden) REPRISE_E2E_BROWSERS=webkit npm run e2e
 
 test-arm64: ## arm64 computes the same digests, under qemu-user
 	@command -v qemu-aarch64 >/dev/null || (apt-get update -qq && apt-get install -y -qq qemu-user >/dev/null)

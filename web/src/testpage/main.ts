@@ -33,6 +33,18 @@ export interface TrainAnswer {
   readonly journal: Digest;
 }
 
+export interface RunRequest {
+  readonly plan: Plan;
+  readonly steps: number;
+  readonly workers: number;
+}
+
+export interface RunAnswer {
+  /** One for each step. */
+  readonly lines: readonly JournalLine[];
+  readonly digests: RunDigests;
+}
+
 export interface EvaluateRequest {
   readonly closure: Digest;
   readonly workers: number;
@@ -87,6 +99,16 @@ const commands = {
       }
       const text = new TextEncoder().encode(lines.map(lineText).join(""));
       return { lines, journal: await digestOf(text) };
+    });
+  },
+
+  /** Trains a plan that no closure names. */
+  async run(request: RunRequest): Promise<RunAnswer> {
+    return withWorkers(request, async (replicas) => {
+      const run = await Run.open(request.plan, replicas);
+      const lines: JournalLine[] = [];
+      for await (const line of run.train(request.steps)) lines.push(line);
+      return { lines, digests: await run.digests() };
     });
   },
 
