@@ -43,6 +43,11 @@ func prepare(r schema.Resolved) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	var p problems
+	p.output(lastLayer(r.Model.Layers), g, r.Model.Loss, train, "the dataset")
+	if err := p.invalid(); err != nil {
+		return nil, err
+	}
 	rule, err := optimizerRule(r.Algorithm.Optimizer)
 	if err != nil {
 		return nil, err
@@ -52,43 +57,38 @@ func prepare(r schema.Resolved) (*plan, error) {
 		return nil, err
 	}
 	fuse(g)
-	p := newPlan(r, g, train, rule)
-	p.schedule = schedule
-	if p.pages > maxPages {
+	plan := newPlan(r, g, train, rule)
+	plan.schedule = schedule
+	if plan.memory > engine.MaxMemory {
 		return nil, schema.Invalidf(documentName, "model", "its engine needs %d MB of memory, more than the %d MB that browsers give; use a smaller model or microbatchSize",
-			int64(p.pages)*asm.PageSize>>20, int64(maxPages)*asm.PageSize>>20)
+			plan.memory>>20, engine.MaxMemory>>20)
 	}
-	return p, nil
+	return plan, nil
 }
-
-// maxPages is 2 GiB, below which addresses are positive and every browser's limit lies.
-const maxPages = 2<<30/asm.PageSize - 1
 
 // resolved refuses what only a specification that was not resolved, or a damaged closure, lacks.
 func resolved(r schema.Resolved) error {
+	var p problems
 	a := r.Algorithm
-	var problems []schema.Problem
-	need := func(ok bool, path, message string) {
-		if !ok {
-			problems = append(problems, schema.Problem{Path: path, Message: message})
-		}
+	train, err := trainDataset(r)
+	if err != nil {
+		return err
 	}
-	need(a.Aggregation != nil && a.Aggregation.Mode == "gradient" && slices.Contains([]int{8, 12, 16, 24}, a.Aggregation.Bits),
-		"algorithm.aggregation", "is not resolved to the mode gradient and 8, 12, 16 or 24 bits")
-	need(a.MicrobatchSize >= 1 && a.MicrobatchSize <= maxMicrobatch, "algorithm.microbatchSize", "is out of range")
-	need(a.MicrobatchSize >= 1 && a.BatchSize >= a.MicrobatchSize && a.BatchSize%a.MicrobatchSize == 0, "algorithm.batchSize", "is not a multiple of microbatchSize")
-	need(a.Block >= 1, "algorithm.block", "is not resolved")
-	need(slices.Contains(kernel.Initializers(), a.Initializer), "algorithm.initializer", "is not resolved")
-	need(slices.Contains(kernel.Losses(), r.Model.Loss), "model.loss", "is not a loss")
-	need(len(r.Model.Layers) > 0, "model.layers", "are missing")
-	if len(problems) > 0 {
-		return &schema.Invalid{Document: documentName, Problems: problems}
+	if !slices.Contains(kernel.Initializers(), a.Initializer) {
+		p.add("algorithm.initializer", "%q is not known; there are %v", a.Initializer, kernel.Initializers())
 	}
-	return nil
+	if a.Block < 1 {
+		p.add("algorithm.block", "is not resolved")
+	}
+	if a.Aggregation == nil {
+		p.add("algorithm.aggregation", "is not resolved")
+	} else {
+		p.algorithm(a)
+	}
+	p.layers(r.Model.Layers)
+	p.input(r.Model.Input, train.Record)
+	return p.invalid()
 }
-
-// maxMicrobatch keeps regions within reason.
-const maxMicrobatch = 1 << 16
 
 // fused names, per node, the activation that it applies as it stores its outputs.
 func fuse(g *graph.Graph) {

@@ -7,8 +7,8 @@ import (
 	"github.com/reprise-ml/reprise/wasm/optest"
 )
 
-// convolutions wraps a layer such that its gradient by the input counts (a convolution before it), and such that it is the
-// first, which pads its input in memory.
+// checkImage checks a layer on images as the first one, whose input has its padding in memory, and behind a convolution, for
+// which its gradient by the input counts.
 func checkImage(t *testing.T, m optest.Model, layer string) {
 	t.Helper()
 	m.Classes = 3

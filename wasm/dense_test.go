@@ -35,6 +35,7 @@ func TestDense(t *testing.T) {
 		{"deep", "- dense: {units: 9, activation: relu}\n- dense: {units: 2, activation: sigmoid}\n- dense: {units: 13}\n- dense: {units: 5}"},
 		{"frozen", "- dense: {units: 6, activation: relu}\n  rate: 0\n- dense: {units: 5}"},
 		{"slow", "- dense: {units: 6, activation: relu}\n  rate: 0.25\n- dense: {units: 5}"},
+		{"32 units", "- dense: {units: 3}\n- dense: {units: 31}\n- dense: {units: 32}\n- dense: {units: 33}\n- dense: {units: 5}"},
 		{"wide", "- dense: {units: 129, activation: relu}\n- dense: {units: 67, activation: relu}\n- dense: {units: 5}"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -47,7 +48,7 @@ func TestDenseMicrobatches(t *testing.T) {
 	for _, m := range microbatches {
 		t.Run(fmt.Sprint(m), func(t *testing.T) {
 			optest.Check(t, optest.Model{
-				Input: "7", Classes: 3, Microbatch: m, Layers: "- dense: {units: 5, activation: relu}\n- dense: {units: 3}",
+				Input: "7", Classes: 3, Microbatch: m, Layers: "- dense: {units: 5, activation: relu}\n- dense: {units: 35}\n- dense: {units: 3}",
 			})
 		})
 	}

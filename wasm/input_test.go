@@ -55,7 +55,9 @@ func TestInput(t *testing.T) {
 
 func TestInputShapes(t *testing.T) {
 	for _, c := range []struct{ input, layers string }{
-		{"1", ""}, {"3", ""}, {"784", ""},
+		{"1", ""},
+		{"3", ""},
+		{"784", ""},
 		{"7, 3", "- flatten\n"},
 		{"2, 3, 5", "- flatten\n- flatten\n"},
 		{"2, 3, 5, 2", "- flatten\n"},

@@ -1,5 +1,10 @@
 package wasm
 
+import (
+	"cmp"
+	"slices"
+)
+
 // memory hands out constant addresses.
 type memory struct{ end int }
 
@@ -18,7 +23,7 @@ func roundUp(n, m int) int { return (n + m - 1) / m * m }
 
 // lifetimes plans scratch memory: buffers whose lifetimes do not meet may share addresses.
 type lifetimes struct {
-	blocks []block
+	blocks []block // in the order of their offsets
 	size   int
 }
 
@@ -39,15 +44,13 @@ func (l *lifetimes) place(addr *int, bytes, from, to int) {
 	}
 	bytes = roundUp(bytes, lineSize)
 	offset := 0
-	for moved := true; moved; {
-		moved = false
-		for _, b := range l.blocks {
-			if b.from <= to && from <= b.to && b.offset < offset+bytes && offset < b.offset+b.bytes {
-				offset, moved = b.offset+b.bytes, true
-			}
+	for _, b := range l.blocks { // in the order of offsets, so that one pass finds the lowest gap
+		if b.from <= to && from <= b.to && b.offset < offset+bytes {
+			offset = max(offset, b.offset+b.bytes)
 		}
 	}
-	l.blocks = append(l.blocks, block{addr, offset, bytes, from, to})
+	at, _ := slices.BinarySearchFunc(l.blocks, offset, func(b block, offset int) int { return cmp.Compare(b.offset, offset) })
+	l.blocks = slices.Insert(l.blocks, at, block{addr, offset, bytes, from, to})
 	l.size = max(l.size, offset+bytes)
 }
 

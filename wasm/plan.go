@@ -21,6 +21,7 @@ type plan struct {
 
 	section schema.EngineSection
 	data    []asm.Data
+	memory  int // bytes
 	pages   uint32
 
 	nodes      []*kernel.Node
@@ -59,6 +60,7 @@ func newPlan(r schema.Resolved, g *graph.Graph, train schema.ResolvedDataset, ru
 	p.segments(m)
 	p.regions(m)
 	p.scratch(m)
+	p.memory = m.end
 	p.pages = uint32((m.end + asm.PageSize - 1) / asm.PageSize)
 	return p
 }

@@ -34,8 +34,8 @@ func Resolve(spec *schema.Specification, datasets map[string]*schema.Dataset) (s
 		r.model()
 		r.components()
 	}
-	if len(r.problems) > 0 {
-		return schema.Resolved{}, &schema.Invalid{Document: documentName, Problems: r.problems}
+	if err := r.problems.invalid(); err != nil {
+		return schema.Resolved{}, err
 	}
 	return r.out, nil
 }
@@ -44,11 +44,7 @@ type resolver struct {
 	spec     *schema.Specification
 	datasets map[string]*schema.Dataset
 	out      schema.Resolved
-	problems []schema.Problem
-}
-
-func (r *resolver) problem(path, format string, args ...any) {
-	r.problems = append(r.problems, schema.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+	problems problems
 }
 
 // roles pins the datasets.
@@ -62,7 +58,7 @@ func (r *resolver) roles() {
 		use, d := r.spec.Datasets[role], r.datasets[role]
 		path := "datasets." + role
 		if d == nil {
-			r.problem(path, "%s is not at hand", use.Ref)
+			r.problems.add(path, "%s is not at hand", use.Ref)
 			continue
 		}
 		split, ok := d.Split(use.Split)
@@ -71,11 +67,14 @@ func (r *resolver) roles() {
 			for _, s := range d.Splits {
 				names = append(names, s.Name)
 			}
-			r.problem(path+".split", "%s has no split %q; it has %v", use.Ref, use.Split, names)
+			r.problems.add(path+".split", "%s has no split %q; it has %v", use.Ref, use.Split, names)
 			continue
 		}
-		if split.Records == 0 {
-			r.problem(path+".split", "the split %q of %s has no records", use.Split, use.Ref)
+		switch {
+		case split.Records < 1:
+			r.problems.add(path+".split", "the split %q of %s has no records", use.Split, use.Ref)
+		case split.Records > math.MaxUint32:
+			r.problems.add(path+".split", "the split %q of %s has %d records, more than an engine can number", use.Split, use.Ref, split.Records)
 		}
 		r.out.Datasets = append(r.out.Datasets, schema.ResolvedDataset{
 			Role: role, Split: use.Split, Content: d.Content, Examples: split.Records,
@@ -83,15 +82,15 @@ func (r *resolver) roles() {
 		})
 	}
 	if _, err := trainDataset(r.out); err != nil && len(r.problems) == 0 {
-		r.problem("datasets.train", "is missing; name the records to train on")
+		r.problems.add("datasets.train", "is missing; name the records to train on")
 	}
 	for _, d := range r.out.Datasets {
 		first := r.out.Datasets[0]
 		switch {
 		case fmt.Sprint(d.Record) != fmt.Sprint(first.Record):
-			r.problem("datasets."+d.Role, "its records differ from those of datasets.%s in their layout", first.Role)
+			r.problems.add("datasets."+d.Role, "its records differ from those of datasets.%s in their layout", first.Role)
 		case d.Classes != first.Classes:
-			r.problem("datasets."+d.Role, "it has %d classes, datasets.%s has %d", d.Classes, first.Role, first.Classes)
+			r.problems.add("datasets."+d.Role, "it has %d classes, datasets.%s has %d", d.Classes, first.Role, first.Classes)
 		}
 	}
 }
@@ -103,8 +102,11 @@ func (r *resolver) algorithm() {
 	if err != nil {
 		return
 	}
-	if a.MicrobatchSize < 1 || a.BatchSize < 1 || a.BatchSize%a.MicrobatchSize != 0 {
-		r.problem("algorithm.batchSize", "%d is not a multiple of microbatchSize (%d)", a.BatchSize, a.MicrobatchSize)
+	if a.Aggregation == nil {
+		a.Aggregation = &schema.Aggregation{Mode: "gradient", Bits: defaultBits}
+	}
+	r.problems.algorithm(*a)
+	if len(r.problems) > 0 {
 		return
 	}
 	perEpoch := float64(train.Examples) / float64(a.BatchSize)
@@ -113,16 +115,10 @@ func (r *resolver) algorithm() {
 		a.Epochs = nil
 	}
 	if a.Steps < 1 {
-		r.problem("algorithm.steps", "a run has at least one step")
+		r.problems.add("algorithm.steps", "a run has at least one step")
 	}
 	if a.Evaluate == nil {
 		a.Evaluate = &schema.Evaluate{Every: int64(math.Max(1, math.Round(perEpoch)))}
-	}
-	if a.Aggregation == nil {
-		a.Aggregation = &schema.Aggregation{Mode: "gradient", Bits: defaultBits}
-	}
-	if most := kernel.MaxMicrobatches(a.Aggregation.Bits); int64(a.Microbatches()) > most {
-		r.problem("algorithm.batchSize", "%d microbatches in a step; at %d bits at most %d keep the sums exact", a.Microbatches(), a.Aggregation.Bits, most)
 	}
 	if a.Block == 0 {
 		perShard := train.Examples
@@ -142,60 +138,31 @@ func (r *resolver) input() {
 	if err != nil {
 		return
 	}
-	record := train.Record.Input
-	switch {
-	case in.DType != record.DType:
-		r.problem("model.input.dtype", "%q; the dataset's records have %q", in.DType, record.DType)
-	case !slices.Equal(in.Shape, record.Shape):
-		r.problem("model.input.shape", "%v; the dataset's records have %v", in.Shape, record.Shape)
-	}
-	if in.Normalize == nil {
-		return
-	}
-	n := *in.Normalize
-	if n.Standardize {
+	if n := in.Normalize; n != nil && n.Standardize {
 		d := r.datasets[schema.RoleTrain]
 		if d.Statistics == nil {
-			r.problem("model.input.normalize", "the dataset has no statistics; give mean and deviation")
+			r.problems.add("model.input.normalize", "the dataset has no statistics; give mean and deviation")
 			return
 		}
-		n = schema.Normalize{Mean: d.Statistics.Mean, Deviation: d.Statistics.Deviation}
+		in.Normalize = &schema.Normalize{Mean: d.Statistics.Mean, Deviation: d.Statistics.Deviation}
 	}
-	elements := schema.Elements(in.Shape)
-	last := elements
-	if len(in.Shape) > 0 {
-		last = in.Shape[len(in.Shape)-1]
-	}
-	for _, list := range []struct {
-		name   string
-		values []float64
-	}{{"scale", n.Scale}, {"offset", n.Offset}, {"mean", n.Mean}, {"deviation", n.Deviation}} {
-		path := "model.input.normalize." + list.name
-		if k := len(list.values); k > 1 && k != last && k != elements {
-			r.problem(path, "has %d values; 1, %d (one per feature) or %d (one per element) are needed", k, last, elements)
-		}
-		for _, v := range list.values {
-			if math.Abs(v) > math.MaxFloat32 || list.name == "deviation" && math.Abs(v) < 1e-30 {
-				r.problem(path, "%v is out of range", v)
-			}
-		}
-	}
-	if (n.Mean == nil) != (n.Deviation == nil) {
-		r.problem("model.input.normalize", "mean and deviation belong together")
-	}
-	in.Normalize = &n
+	r.problems.input(*in, train.Record)
 }
 
 // model resolves the layers' attributes and checks the output against the targets.
 func (r *resolver) model() {
 	m := &r.out.Model
+	r.problems.layers(m.Layers)
+	if len(r.problems) > 0 {
+		return
+	}
 	g, err := graph.Build(documentName, *m, kernel.GraphOps())
 	if err != nil {
 		if invalid, ok := err.(*schema.Invalid); ok { //nolint:errorlint // Build returns exactly this type
 			r.problems = append(r.problems, invalid.Problems...)
 			return
 		}
-		r.problem("model", "%v", err)
+		r.problems.add("model", "%v", err)
 		return
 	}
 	layers := slices.Clone(m.Layers)
@@ -208,35 +175,15 @@ func (r *resolver) model() {
 		i++
 	}
 	m.Layers = layers
-	r.output(g)
-	if len(g.Nodes) == 1 || g.ParameterCount() == 0 {
-		r.problem("model.layers", "nothing is trained; a dense or conv2d layer is needed")
-	}
-	if !slices.Contains(kernel.Losses(), m.Loss) {
-		r.problem("model.loss", "%q is not a loss; there are %v", m.Loss, kernel.Losses())
-	}
-}
-
-// output checks the last layer against the targets.
-func (r *resolver) output(g *graph.Graph) {
 	train, err := trainDataset(r.out)
 	if err != nil {
 		return
 	}
-	shape := g.Output().Shape
-	path := fmt.Sprintf("model.layers[%d]", len(r.out.Model.Layers)-1)
-	target := schema.Elements(train.Record.Target.Shape)
-	switch {
-	case len(shape) != 1:
-		r.problem(path, "the last layer's output has the shape %v; one row is needed, as flatten and dense make it", shape)
-	case train.Classes > 0 && shape[0] != train.Classes:
-		r.problem(path, "%d outputs, but %s has %d classes", shape[0], r.spec.Datasets[schema.RoleTrain].Ref, train.Classes)
-	case train.Classes == 0 && shape[0] != target:
-		r.problem(path, "%d outputs, but the targets have %d values", shape[0], target)
-	case train.Classes == 0 && r.out.Model.Loss == kernel.SoftmaxCrossEntropy:
-		r.problem("model.loss", "%s needs classes, and the dataset has none; use %s", kernel.SoftmaxCrossEntropy, kernel.MeanSquaredError)
-	}
+	r.problems.output(lastLayer(layers), g, m.Loss, train, r.spec.Datasets[schema.RoleTrain].Ref)
 }
+
+// lastLayer is where the last layer stands.
+func lastLayer(layers []schema.Layer) string { return fmt.Sprintf("model.layers[%d]", len(layers)-1) }
 
 // components resolves optimizer, schedule and initialiser.
 func (r *resolver) components() {
@@ -249,7 +196,7 @@ func (r *resolver) components() {
 			for _, d := range list {
 				names = append(names, d.Name)
 			}
-			r.problem(path, "%q is not known; there are %v", c.Kind, names)
+			r.problems.add(path, "%q is not known; there are %v", c.Kind, names)
 			return
 		}
 		attributes, problems := d.Resolve(path+"."+c.Kind, c.Attributes)
@@ -265,7 +212,7 @@ func (r *resolver) components() {
 		a.Initializer = defaultInitializer
 	}
 	if !slices.Contains(v.Initializers, a.Initializer) {
-		r.problem("algorithm.initializer", "%q is not known; there are %v", a.Initializer, v.Initializers)
+		r.problems.add("algorithm.initializer", "%q is not known; there are %v", a.Initializer, v.Initializers)
 	}
 	if a.Regularization != nil && *a.Regularization == (schema.Regularization{}) {
 		a.Regularization = nil

@@ -103,8 +103,8 @@ func Build(document string, m schema.Model, ops []Op) (*Graph, error) {
 		byKind[op.Declaration().Name] = op
 	}
 	b := &builder{ops: byKind, names: map[string]bool{}, counts: map[string]int{}}
-	if n := schema.Elements(m.Input.Shape); len(m.Input.Shape) == 0 || n <= 0 {
-		b.problem("model.input.shape", "%v has no elements", m.Input.Shape)
+	if !Fits(m.Input.Shape) {
+		b.problem("model.input.shape", "%v has no elements, or more than %d", m.Input.Shape, MaxElements)
 		return nil, b.invalid(document)
 	}
 	b.nodes = []*Node{{Name: "input", Kind: "input", Shape: m.Input.Shape}}
@@ -158,6 +158,9 @@ func (b *builder) layer(path string, l schema.Layer) bool {
 		b.problem(opPath, "%v", err)
 		return false
 	}
+	if !b.fits(opPath, inf) {
+		return false
+	}
 	rate := 1.0
 	if l.Rate != nil {
 		rate = *l.Rate
@@ -173,6 +176,36 @@ func (b *builder) layer(path string, l schema.Layer) bool {
 			Attributes: schema.Attributes{"function": f}, In: b.nodes[len(b.nodes)-1], Shape: inf.Shape, Rate: 1,
 			Expanded: true,
 		})
+	}
+	return true
+}
+
+// MaxElements bounds a tensor: a gigabyte of f32.
+const MaxElements = 1 << 28
+
+// Fits reports whether a shape has elements, and no more than MaxElements.
+func Fits(shape []int) bool {
+	n := 1
+	for _, d := range shape {
+		if d < 1 || d > MaxElements/n {
+			return false
+		}
+		n *= d
+	}
+	return len(shape) > 0
+}
+
+// fits reports whether all tensors of a layer do, and complains about one that does not.
+func (b *builder) fits(path string, inf Inference) bool {
+	if !Fits(inf.Shape) {
+		b.problem(path, "its output has the shape %v; at most %d elements are possible", inf.Shape, MaxElements)
+		return false
+	}
+	for _, p := range inf.Parameters {
+		if !Fits(p.Shape) {
+			b.problem(path, "its %s has the shape %v; at most %d elements are possible", p.Name, p.Shape, MaxElements)
+			return false
+		}
 	}
 	return true
 }

@@ -24,9 +24,14 @@ func Check(t *testing.T, m Model) {
 // the choice of examples, accumulators, parameters and state, predictions and metrics, for full and for smaller batches.
 func CheckBits(t *testing.T, m Model) {
 	t.Helper()
-	r := m.Resolve(t)
+	CheckResolved(t, m.Resolve(t), Runtimes()...)
+}
+
+// CheckResolved is CheckBits of a resolved specification on some runtimes.
+func CheckResolved(t *testing.T, r schema.Resolved, runtimes ...Runtime) {
+	t.Helper()
 	code := Compile(t, r)
-	for _, runtime := range Runtimes() {
+	for _, runtime := range runtimes {
 		newPair(t, runtime, r, code).run()
 	}
 }
@@ -39,7 +44,6 @@ type pair struct {
 	engine  *Instance
 	oracle  *ref.Training
 	records Records
-	when    string
 }
 
 // Oracle makes the oracle of a resolved specification.
@@ -93,7 +97,7 @@ func (p *pair) run() {
 
 // shiftBiases gives biases values, which they do not have at first, so that they show in everything.
 func (p *pair) shiftBiases() {
-	draw := rand.New(rand.NewPCG(3, 1)) //nolint:gosec // test data
+	draw := rand.New(rand.NewPCG(3, 1))
 	for _, q := range p.oracle.Network.Parameters {
 		if !q.Bias {
 			continue

@@ -34,7 +34,9 @@ type Instance struct {
 	Memory  []byte
 
 	t      testing.TB
+	code   []byte
 	module api.Module
+	fuel   api.MutableGlobal // of a fuelled engine
 }
 
 // Open validates and instantiates an engine.
@@ -44,6 +46,13 @@ func (r Runtime) Open(t testing.TB, wasm []byte) *Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
+	i := r.instantiate(t, wasm)
+	i.Section = e.Section
+	return i
+}
+
+func (r Runtime) instantiate(t testing.TB, wasm []byte) *Instance {
+	t.Helper()
 	ctx := context.Background()
 	runtime := wazero.NewRuntimeWithConfig(ctx, r.Config())
 	t.Cleanup(func() { runtime.Close(ctx) })
@@ -52,11 +61,12 @@ func (r Runtime) Open(t testing.TB, wasm []byte) *Instance {
 		t.Fatal(err)
 	}
 	memory, _ := m.Memory().Read(0, m.Memory().Size())
-	return &Instance{Section: e.Section, Memory: memory, t: t, module: m}
+	return &Instance{Memory: memory, t: t, code: wasm, module: m}
 }
 
 func (i *Instance) call(name string, args ...uint64) int32 {
 	i.t.Helper()
+	i.refuel(name)
 	out, err := i.module.ExportedFunction(name).Call(context.Background(), args...)
 	if err != nil {
 		i.t.Fatalf("%s%v: %v", name, args, err)

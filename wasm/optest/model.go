@@ -87,7 +87,7 @@ func (m Model) Dataset(t testing.TB) *schema.Dataset {
 	t.Helper()
 	m = m.complete()
 	var shape []int
-	for _, s := range strings.Split(m.Input, ",") {
+	for s := range strings.SplitSeq(m.Input, ",") {
 		var n int
 		if _, err := fmt.Sscan(s, &n); err != nil {
 			t.Fatalf("shape %q: %v", m.Input, err)
@@ -145,7 +145,7 @@ type Records struct {
 // Random draws the records of the train dataset.
 func Random(r schema.Resolved, seed uint64) Records {
 	d := r.Datasets[0]
-	draw := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // test data
+	draw := rand.New(rand.NewPCG(seed, 1))
 	records := Records{layout: d.Record}
 	float := func(b []byte, x float64) []byte {
 		return binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(x)))

@@ -32,7 +32,7 @@ func numeric(t *testing.T, r schema.Resolved) {
 	}
 	examples := r.Algorithm.MicrobatchSize
 	single, double := ref.NewNetwork[float32](r, g), ref.NewNetwork[float64](r, g)
-	draw := rand.New(rand.NewPCG(5, 1)) //nolint:gosec // test data
+	draw := rand.New(rand.NewPCG(5, 1))
 	for i, p := range double.Parameters {
 		for j := range p.Value {
 			x := float32(draw.NormFloat64() / math.Sqrt(float64(p.FanIn)))

@@ -2,6 +2,7 @@ package ref
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/graph"
@@ -115,8 +116,8 @@ func (n *Network[F]) Backward(c Call, values [][][]F, gradient [][]F) {
 	for _, p := range n.Parameters {
 		clear(p.Grad)
 	}
-	for i := len(n.layers) - 1; i >= 0; i-- {
-		gradient = n.layers[i].backward(c, values[i], values[i+1], gradient)
+	for i, l := range slices.Backward(n.layers) {
+		gradient = l.backward(c, values[i], values[i+1], gradient)
 	}
 }
 

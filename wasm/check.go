@@ -1,0 +1,169 @@
+package wasm
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+	"github.com/reprise-ml/reprise/wasm/kernel"
+)
+
+// The checks of this file hold for whatever an engine is made of: Resolve applies them to a specification, and Compile to what
+// a closure says that it was resolved to.
+
+// problems collects what is wrong, with its place.
+type problems []schema.Problem
+
+func (p *problems) add(path, format string, args ...any) {
+	*p = append(*p, schema.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
+}
+
+func (p problems) invalid() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return &schema.Invalid{Document: documentName, Problems: p}
+}
+
+// Limits of the numbers of an algorithm.
+const (
+	// maxMicrobatch keeps regions within reason.
+	maxMicrobatch = 1 << 16
+	// maxStrength bounds l1 and l2.
+	maxStrength = 1000
+)
+
+// algorithm checks the numbers that the engine's code depends on. The aggregation is resolved.
+func (p *problems) algorithm(a schema.Algorithm) {
+	switch {
+	case a.MicrobatchSize < 1 || a.MicrobatchSize > maxMicrobatch:
+		p.add("algorithm.microbatchSize", "%d is not between 1 and %d", a.MicrobatchSize, maxMicrobatch)
+		return
+	case a.BatchSize < 1 || a.BatchSize%a.MicrobatchSize != 0:
+		p.add("algorithm.batchSize", "%d is not a multiple of microbatchSize (%d)", a.BatchSize, a.MicrobatchSize)
+		return
+	}
+	switch g := a.Aggregation; {
+	case g.Mode != "gradient":
+		p.add("algorithm.aggregation.mode", "%q is not known; there is gradient", g.Mode)
+	case !slices.Contains([]int{8, 12, 16, 24}, g.Bits):
+		p.add("algorithm.aggregation.bits", "%d is not 8, 12, 16 or 24", g.Bits)
+	default:
+		if most := kernel.MaxMicrobatches(g.Bits); int64(a.Microbatches()) > most {
+			p.add("algorithm.batchSize", "%d microbatches in a step; at %d bits at most %d keep the sums exact", a.Microbatches(), g.Bits, most)
+		}
+	}
+	if a.Block < 0 || a.Block > math.MaxInt32 {
+		p.add("algorithm.block", "%d is not between 1 and %d", a.Block, math.MaxInt32)
+	}
+	if g := a.Regularization; g != nil {
+		for _, s := range []struct {
+			name  string
+			value float64
+		}{{"l1", g.L1}, {"l2", g.L2}} {
+			if !(s.value >= 0 && s.value <= maxStrength) {
+				p.add("algorithm.regularization."+s.name, "%v is not between 0 and %d", s.value, maxStrength)
+			}
+		}
+	}
+}
+
+// maxLayers keeps the time to compile within reason, whatever a closure brings.
+const maxLayers = 1000
+
+// layers checks their number and their multipliers of the learning rate.
+func (p *problems) layers(layers []schema.Layer) {
+	if n := len(layers); n < 1 || n > maxLayers {
+		p.add("model.layers", "%d layers; a model has 1 to %d", n, maxLayers)
+	}
+	for i, l := range layers {
+		if l.Rate != nil && !(*l.Rate >= 0 && *l.Rate <= maxRate) {
+			p.add(fmt.Sprintf("model.layers[%d].rate", i), "%v is not between 0 and %d", *l.Rate, maxRate)
+		}
+	}
+}
+
+// input checks the model's input against the records, and the constants of normalisation.
+func (p *problems) input(in schema.Input, record schema.RecordLayout) {
+	switch {
+	case in.DType != record.Input.DType:
+		p.add("model.input.dtype", "%q; the dataset's records have %q", in.DType, record.Input.DType)
+	case in.DType != "u8" && in.DType != "f32":
+		p.add("model.input.dtype", "%q is not u8 or f32", in.DType)
+	case !slices.Equal(in.Shape, record.Input.Shape):
+		p.add("model.input.shape", "%v; the dataset's records have %v", in.Shape, record.Input.Shape)
+	case !graph.Fits(in.Shape):
+		p.add("model.input.shape", "%v has no elements, or more than %d", in.Shape, graph.MaxElements)
+	case in.Normalize != nil:
+		p.normalization(*in.Normalize, in.Shape)
+	}
+}
+
+// maxTable is the number of elements for which a constant each may be stored in the module.
+const maxTable = 1 << 20
+
+func (p *problems) normalization(n schema.Normalize, shape []int) {
+	const path = "model.input.normalize"
+	elements, last := schema.Elements(shape), shape[len(shape)-1]
+	switch {
+	case n.Standardize:
+		p.add(path, "is not resolved to mean and deviation")
+	case n.Mean == nil && n.Deviation == nil && n.Scale == nil && n.Offset == nil:
+		p.add(path, "has no constants")
+	case (n.Mean == nil) != (n.Deviation == nil):
+		p.add(path, "mean and deviation belong together")
+	case n.Mean != nil && (n.Scale != nil || n.Offset != nil):
+		p.add(path, "mixes scale and offset with mean and deviation")
+	}
+	for _, list := range []struct {
+		name   string
+		values []float64
+	}{{"scale", n.Scale}, {"offset", n.Offset}, {"mean", n.Mean}, {"deviation", n.Deviation}} {
+		path := path + "." + list.name
+		switch k := len(list.values); {
+		case list.values != nil && k != 1 && k != last && k != elements:
+			p.add(path, "has %d values; 1, %d (one per feature) or %d (one per element) are needed", k, last, elements)
+		case k > 1 && elements > maxTable:
+			p.add(path, "a constant per element is for inputs of at most %d elements; give one", maxTable)
+		}
+		for _, v := range list.values {
+			if !(math.Abs(v) <= maxConstant) || list.name == "deviation" && !(v >= minDeviation) {
+				p.add(path, "%v is out of range", v)
+			}
+		}
+	}
+}
+
+// Constants of normalisation, and what is computed of them, are numbers of f32.
+const (
+	maxConstant  = 1e18
+	minDeviation = 1e-18
+)
+
+// output checks the last layer, at a path, against the targets of a dataset.
+func (p *problems) output(path string, g *graph.Graph, loss string, train schema.ResolvedDataset, dataset string) {
+	shape, target := g.Output().Shape, train.Record.Target
+	known := slices.Contains(kernel.Losses(), loss)
+	if !known {
+		p.add("model.loss", "%q is not a loss; there are %v", loss, kernel.Losses())
+	}
+	if g.ParameterCount() == 0 {
+		p.add("model.layers", "nothing is trained; a dense or conv2d layer is needed")
+	}
+	switch {
+	case len(shape) != 1:
+		p.add(path, "the last layer's output has the shape %v; one row is needed, as flatten and dense make it", shape)
+	case train.Classes > 0 && shape[0] != train.Classes:
+		p.add(path, "%d outputs, but %s has %d classes", shape[0], dataset, train.Classes)
+	case train.Classes > 0 && (schema.Elements(target.Shape) != 1 || target.DType != "u8" && target.DType != "u16"):
+		p.add("datasets.train", "its classes are %s %v; one u8 or u16 is needed", target.DType, target.Shape)
+	case train.Classes < 0 || train.Classes == 0 && target.DType != "f32":
+		p.add("datasets.train", "its targets are %s; without classes they are f32", target.DType)
+	case train.Classes == 0 && shape[0] != schema.Elements(target.Shape):
+		p.add(path, "%d outputs, but the targets have %d values", shape[0], schema.Elements(target.Shape))
+	case train.Classes == 0 && loss == kernel.SoftmaxCrossEntropy:
+		p.add("model.loss", "%s needs classes, and the dataset has none; use %s", kernel.SoftmaxCrossEntropy, kernel.MeanSquaredError)
+	}
+}

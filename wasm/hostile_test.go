@@ -1,0 +1,123 @@
+package wasm_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/optest"
+)
+
+// What a damaged or malicious closure may claim that it was resolved to is refused with its place.
+func TestHostileSpecifications(t *testing.T) {
+	attribute := func(layer int, name string, value any) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Model.Layers[layer].Attributes[name] = value }
+	}
+	record := func(change func(l *schema.RecordLayout)) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { change(&r.Datasets[0].Record) }
+	}
+	shape := func(s ...int) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Model.Input.Shape, r.Datasets[0].Record.Input.Shape = s, s }
+	}
+	normalize := func(n schema.Normalize) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Model.Input.Normalize = &n }
+	}
+	optimizer := func(c schema.Component) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Algorithm.Optimizer = c }
+	}
+	schedule := func(c schema.Component) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Algorithm.Schedule = c }
+	}
+	rate := func(x float64) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Model.Layers[0].Rate = &x }
+	}
+	for _, c := range []struct {
+		name   string
+		change func(r *schema.Resolved)
+		path   string
+	}{
+		{"empty", func(r *schema.Resolved) { *r = schema.Resolved{} }, "datasets.train"},
+		{"no data", func(r *schema.Resolved) { r.Datasets = nil }, "datasets.train"},
+		{"no layers", func(r *schema.Resolved) { r.Model.Layers = nil }, "model.layers"},
+		{"a million layers", func(r *schema.Resolved) { r.Model.Layers = make([]schema.Layer, 1e6) }, "model.layers"},
+		{"no aggregation", func(r *schema.Resolved) { r.Algorithm.Aggregation = nil }, "algorithm.aggregation"},
+		{"unknown aggregation", func(r *schema.Resolved) { r.Algorithm.Aggregation.Mode = "x" }, "algorithm.aggregation.mode"},
+		{"unknown width", func(r *schema.Resolved) { r.Algorithm.Aggregation.Bits = 32 }, "algorithm.aggregation.bits"},
+		{"no microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize = 0 }, "algorithm.microbatchSize"},
+		{"negative microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize = -4 }, "algorithm.microbatchSize"},
+		{"huge microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize, r.Algorithm.BatchSize = 1<<40, 1<<40 }, "algorithm.microbatchSize"},
+		{"no batch", func(r *schema.Resolved) { r.Algorithm.BatchSize = 0 }, "algorithm.batchSize"},
+		{"huge batch", func(r *schema.Resolved) { r.Algorithm.BatchSize = 1 << 60 }, "algorithm.batchSize"},
+		{"no block", func(r *schema.Resolved) { r.Algorithm.Block = 0 }, "algorithm.block"},
+		{"negative block", func(r *schema.Resolved) { r.Algorithm.Block = -4 }, "algorithm.block"},
+		{"huge block", func(r *schema.Resolved) { r.Algorithm.Block = math.MaxInt64 }, "algorithm.block"},
+		{"unknown initializer", func(r *schema.Resolved) { r.Algorithm.Initializer = "" }, "algorithm.initializer"},
+		{"strong l1", func(r *schema.Resolved) { r.Algorithm.Regularization = &schema.Regularization{L1: 1e300} }, "algorithm.regularization.l1"},
+		{"negative l2", func(r *schema.Resolved) { r.Algorithm.Regularization = &schema.Regularization{L2: -1} }, "algorithm.regularization.l2"},
+		{"no optimizer", optimizer(schema.Component{}), "algorithm.optimizer"},
+		{"optimizer with a word", optimizer(schema.Component{Kind: "sgd", Attributes: map[string]any{"learningRate": "x"}}), "algorithm.optimizer.sgd.learningRate"},
+		{"huge rate", optimizer(schema.Component{Kind: "adam", Attributes: map[string]any{"learningRate": 1e300}}), "algorithm.optimizer.adam.learningRate"},
+		{"unknown schedule", schedule(schema.Component{Kind: "x"}), "algorithm.schedule"},
+		{"schedule without attributes", schedule(schema.Component{Kind: "step"}), "algorithm.schedule.step.every"},
+		{"negative rate of a layer", rate(-1), "model.layers[0].rate"},
+		{"huge rate of a layer", rate(1e300), "model.layers[0].rate"},
+		{"unknown layer", func(r *schema.Resolved) { r.Model.Layers[0].Kind = "x" }, "model.layers[0]"},
+		{"layer without attributes", func(r *schema.Resolved) { r.Model.Layers[0].Attributes = nil }, "model.layers[0].conv2d.filters"},
+		{"filters as text", attribute(0, "filters", "3"), "model.layers[0].conv2d.filters"},
+		{"a list of one", attribute(0, "kernel", []any{1.0}), "model.layers[0].conv2d.kernel"},
+		{"null", attribute(0, "kernel", nil), "model.layers[0].conv2d.kernel"},
+		{"huge kernel", attribute(0, "kernel", []any{1 << 20, 1 << 20}), "model.layers[0].conv2d.kernel[0]"},
+		{"huge padding", attribute(0, "padding", 1e6), "model.layers[0].conv2d"},
+		{"huge output", func(r *schema.Resolved) {
+			a := r.Model.Layers[0].Attributes
+			a["kernel"], a["padding"], a["filters"] = 1e6, 999999.0, 65536.0
+		}, "model.layers[0].conv2d"},
+		{"huge dense", attribute(3, "units", float64(1<<20)), "model.layers[3]"},
+		{"huge memory", func(r *schema.Resolved) {
+			r.Algorithm.MicrobatchSize, r.Algorithm.BatchSize = 1<<16, 1<<16
+			shape(200, 200, 3)(r)
+		}, "model"},
+		{"overflowing shape", shape(1<<32, 1<<32, 1), "model.input.shape"},
+		{"negative shape", shape(-4, -4, 1), "model.input.shape"},
+		{"no shape", shape(), "model.input.shape"},
+		{"other shape of records", record(func(l *schema.RecordLayout) { l.Input.Shape = []int{4, 4, 1} }), "model.input.shape"},
+		{"other dtype of records", record(func(l *schema.RecordLayout) { l.Input.DType = "i64" }), "model.input.dtype"},
+		{"unknown dtype", func(r *schema.Resolved) { r.Model.Input.DType, r.Datasets[0].Record.Input.DType = "f16", "f16" }, "model.input.dtype"},
+		{"f32 classes", record(func(l *schema.RecordLayout) { l.Target.DType = "f32" }), "datasets.train"},
+		{"many targets", record(func(l *schema.RecordLayout) { l.Target.Shape = []int{1 << 40} }), "datasets.train"},
+		{"negative classes", func(r *schema.Resolved) { r.Datasets[0].Classes = -1 }, "datasets.train"},
+		{"other classes", func(r *schema.Resolved) { r.Datasets[0].Classes = 4 }, "model.layers[3]"},
+		{"no classes", func(r *schema.Resolved) { r.Datasets[0].Classes = 0 }, "datasets.train"},
+		{"unknown loss", func(r *schema.Resolved) { r.Model.Loss = "" }, "model.loss"},
+		{"an image as output", func(r *schema.Resolved) { r.Model.Layers = r.Model.Layers[:1] }, "model.layers[0]"},
+		{"nothing to train", func(r *schema.Resolved) { r.Model.Layers = r.Model.Layers[2:3] }, "model.layers"},
+		{"unresolved constants", normalize(schema.Normalize{Standardize: true}), "model.input.normalize"},
+		{"no constants", normalize(schema.Normalize{}), "model.input.normalize"},
+		{"mean alone", normalize(schema.Normalize{Mean: []float64{1}}), "model.input.normalize"},
+		{"no mean", normalize(schema.Normalize{Mean: []float64{}, Deviation: []float64{}}), "model.input.normalize.mean"},
+		{"no deviation", normalize(schema.Normalize{Mean: []float64{1}, Deviation: []float64{0}}), "model.input.normalize.deviation"},
+		{"both forms", normalize(schema.Normalize{Mean: []float64{1}, Deviation: []float64{1}, Scale: []float64{1}}), "model.input.normalize"},
+		{"few scales", normalize(schema.Normalize{Scale: []float64{1, 2}}), "model.input.normalize.scale"},
+		{"huge scale", normalize(schema.Normalize{Scale: []float64{1e300}}), "model.input.normalize.scale"},
+		{"huge offset", normalize(schema.Normalize{Scale: []float64{1}, Offset: []float64{-1e300}}), "model.input.normalize.offset"},
+		{"a table for a huge input", func(r *schema.Resolved) {
+			shape(1<<10, 1<<11, 3)(r)
+			normalize(schema.Normalize{Scale: []float64{1, 2, 3}})(r)
+		}, "model.input.normalize.scale"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := optest.Model{
+				Input: "5, 5, 3", Classes: 3, Layers: "- conv2d: {filters: 2, kernel: 3}\n- maxpool2d\n- flatten\n- dense: {units: 3}",
+			}.Resolve(t)
+			c.change(&r)
+			err := compiles(t, r)
+			invalid, _ := err.(*schema.Invalid) //nolint:errorlint // compiles has checked the type
+			if invalid == nil {
+				t.Fatal("it compiles")
+			}
+			if got := invalid.Problems[0].Path; got != c.path {
+				t.Errorf("the problem is at %q, want %q: %v", got, c.path, err)
+			}
+		})
+	}
+}
