@@ -101,7 +101,7 @@ bench: build browsers web/node_modules ## speed in wazero and in Chromium, besid
 	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench
 
 DATA ?=
-accuracy: build ## real datasets: make accuracy DATA=folder with mnist/, optdigits/, iris/, wine/, breast-cancer/
+accuracy: build ## real datasets: make accuracy DATA=folder with mnist/, optdigits/, iris/, wine/, breast-cancer/, trashnet-subset/, cifar10-subset/
 	@test -n "$(DATA)" || (echo "make accuracy DATA=DIR: name the folder of the datasets" >&2; exit 2)
 	REPRISE=bin/reprise fixtures/accuracy.sh "$(DATA)"
 

@@ -28,6 +28,7 @@ const DefaultMemory = 4 << 30
 type Builder struct {
 	document schema.Dataset
 	seed     uint64
+	ordered  bool
 	memory   int64
 	used     int64
 	splits   map[string]*pending
@@ -44,6 +45,8 @@ type pending struct {
 type BuilderOptions struct {
 	// Seed of the order of the records.
 	Seed uint64
+	// Ordered keeps the records in the order in which they were added: those of a text are read in sequence.
+	Ordered bool
 	// Memory bounds the bytes of records; 0 means DefaultMemory.
 	Memory int64
 }
@@ -56,7 +59,10 @@ func NewBuilder(document schema.Dataset, options BuilderOptions) (*Builder, erro
 	}
 	document.SchemaVersion = 1
 	document.Splits, document.Statistics, document.Content = nil, nil, schema.Digest{}
-	return &Builder{document: document, seed: options.Seed, memory: orDefault(options.Memory, DefaultMemory), splits: map[string]*pending{}}, nil
+	return &Builder{
+		document: document, seed: options.Seed, ordered: options.Ordered,
+		memory: orDefault(options.Memory, DefaultMemory), splits: map[string]*pending{},
+	}, nil
 }
 
 // Add copies a record (input and target fields, laid out as the document says) to a split.
@@ -120,7 +126,7 @@ func (p *pending) list() {
 	p.held = true
 }
 
-// Finish puts the records of every split in their random order, writes the shards and dataset.json to sink, and returns
+// Finish puts the records of every split in their random order, unless that is to be kept, writes the shards and dataset.json to sink, and returns
 // the document and its manifest. The manifest itself is not written: publishing it is up to the store.
 func (b *Builder) Finish(ctx context.Context, sink BlobSink) (*schema.Dataset, *Manifest, error) {
 	d := b.document
@@ -131,7 +137,9 @@ func (b *Builder) Finish(ctx context.Context, sink BlobSink) (*schema.Dataset, *
 	for name, p := range b.splits {
 		names = append(names, name)
 		p.list()
-		newGenerator(b.seed, "order of "+name).shuffle(p.order)
+		if !b.ordered {
+			newGenerator(b.seed, "order of "+name).shuffle(p.order)
+		}
 	}
 	slices.Sort(names)
 	slices.SortFunc(d.Sources, func(x, y schema.Source) int {

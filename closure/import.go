@@ -19,7 +19,8 @@ type Import struct {
 
 	// Splits are the files to read. Without names of its own, a single list of files is the split "train".
 	Splits []SplitFiles
-	// TestFraction, where it is not 0, holds that part of the only split out as the split "test": per class, with seed 0.
+	// TestFraction, where it is not 0, holds that part of the only split out as the split "test": per class, with seed 0;
+	// of a text, its end.
 	TestFraction float64
 	// Classes are the label texts, where the files do not say them. A label that has none is then an error.
 	Classes []string
@@ -32,10 +33,19 @@ type Import struct {
 	// Regression says that the label is a number to be predicted rather than a class.
 	Regression bool
 
+	// Resize is the height and width that all images are brought to; zeros mean that they have one size already.
+	Resize [2]int
+	// Channels of an image: 1 is grey, 3 is red, green and blue; 0 means 1 where every image is grey, else 3.
+	Channels int
+	// Tokens says what the tokens of a text are: TokensCharacters, which is also the meaning of "", or TokensBytes.
+	Tokens string
+
 	// Seed of the order of the records.
 	Seed uint64
-	// MaxBytes bounds what a file may hold after decompression; 0 means DefaultMaxBytes.
+	// MaxBytes bounds what a file may hold after decompression, an archive altogether; 0 means DefaultMaxBytes.
 	MaxBytes int64
+	// MaxFiles bounds the files of a folder or archive; 0 means DefaultMaxFiles.
+	MaxFiles int64
 	// Memory bounds the bytes of records; 0 means DefaultMemory.
 	Memory int64
 	// Progress, where it is not nil, is called now and then, by the goroutine that imports.
@@ -54,10 +64,14 @@ type Progress struct {
 	Read    int64  // bytes of it so far, before decompression
 	Size    int64  // of Size bytes
 	Records int64  // of the whole import so far
+	Skipped int64  // files of folders and archives that are no images, so far
 }
 
-// DefaultMaxBytes bounds a decompressed file unless an Import says otherwise.
-const DefaultMaxBytes = 8 << 30
+// Bounds that hold unless an Import says otherwise.
+const (
+	DefaultMaxBytes = 8 << 30 // of a decompressed file or archive
+	DefaultMaxFiles = 1 << 21 // of a folder or archive
+)
 
 // Names of splits.
 const (
@@ -65,7 +79,31 @@ const (
 	SplitTest  = "test"
 )
 
-// splits returns the splits to read, or what is wrong with them or with the names.
+// fileKind is what an importer reads, as far as there are options for it alone.
+type fileKind int
+
+const (
+	recordFiles fileKind = iota // no options of their own
+	tableFiles
+	imageFolders
+	textFiles
+)
+
+// only refuses the options that do not concern a kind of files, which the text names.
+func (o Import) only(kind fileKind, text string) error {
+	switch {
+	case kind != tableFiles && (o.Label != "" || o.Header || o.Regression):
+		return schema.Invalidf(o.Name, "", "label, header and regression are options of tables: %s has no columns", text)
+	case kind != imageFolders && (o.Resize != [2]int{} || o.Channels != 0):
+		return schema.Invalidf(o.Name, "", "resize and channels are options of folders of images: %s is taken as it is", text)
+	case kind != textFiles && o.Tokens != "":
+		return schema.Invalidf(o.Name, "", "tokens is an option of text: %s has none", text)
+	}
+	return nil
+}
+
+// splits returns the splits to read, or what is wrong with them or with the names. Each has filesEach files or, where that
+// is 0, any number.
 func (o Import) splits(filesEach int, usage string) ([]SplitFiles, error) {
 	if err := schema.CheckName(o.Name); err != nil {
 		return nil, schema.Invalidf(PathDataset, "name", "%v", err)
@@ -90,6 +128,12 @@ func (o Import) splits(filesEach int, usage string) ([]SplitFiles, error) {
 			return nil, schema.Invalidf(o.Name, "splits."+s.Name, "the split is given twice")
 		}
 		seen[s.Name] = true
+		if filesEach == 0 && len(s.Files) > 0 {
+			continue
+		}
+		if filesEach == 0 {
+			return nil, schema.Invalidf(o.Name, "splits."+s.Name, "no file to import: %s", usage)
+		}
 		if len(s.Files) != filesEach {
 			return nil, schema.Invalidf(o.Name, "splits."+s.Name, "%d files where %d are needed: %s", len(s.Files), filesEach, usage)
 		}
@@ -142,6 +186,9 @@ func whatItIs(b []byte) string {
 		{"GIF8", "a GIF image"},
 		{"PK\x03\x04", "a ZIP archive: unpack it first"},
 		{"\x1f\x8b", "gzip data inside gzip data: decompress it once"},
+		{"RIFF", "a WebP image (or another RIFF file)"},
+		{"II*\x00", "a TIFF image"},
+		{"MM\x00*", "a TIFF image"},
 		{"BZh", "a bzip2 file: decompress it first"},
 		{"\xfd7zXZ", "an xz file: decompress it first"},
 		{"\x28\xb5\x2f\xfd", "a Zstandard file: decompress it first"},

@@ -26,6 +26,9 @@ func ImportCSV(ctx context.Context, options Import, sink BlobSink) (*schema.Data
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := options.only(tableFiles, "a table"); err != nil {
+		return nil, nil, err
+	}
 	if options.Regression && len(options.Classes) > 0 {
 		return nil, nil, schema.Invalidf(options.Name, "classes", "a regression has none")
 	}

@@ -32,8 +32,8 @@ func ImportIDX(ctx context.Context, options Import, sink BlobSink) (*schema.Data
 	if err != nil {
 		return nil, nil, err
 	}
-	if options.Label != "" || options.Header || options.Regression {
-		return nil, nil, schema.Invalidf(options.Name, "", "label, header and regression are options of tables: an IDX file has no columns")
+	if err := options.only(recordFiles, "an IDX file"); err != nil {
+		return nil, nil, err
 	}
 	im := idxImport{options: options}
 	for _, s := range splits {
@@ -42,16 +42,21 @@ func ImportIDX(ctx context.Context, options Import, sink BlobSink) (*schema.Data
 		}
 	}
 	if len(options.Classes) == 0 {
-		classes := make([]string, im.largest+1)
-		for i := range classes {
-			classes[i] = strconv.Itoa(i)
-		}
-		im.builder.SetClasses(classes)
+		im.builder.SetClasses(numberedClasses(im.largest + 1))
 	}
 	if err := options.holdOut(im.builder, splits); err != nil {
 		return nil, nil, err
 	}
 	return im.builder.Finish(ctx, sink)
+}
+
+// numberedClasses are the n labels themselves.
+func numberedClasses(n int) []string {
+	classes := make([]string, n)
+	for i := range classes {
+		classes[i] = strconv.Itoa(i)
+	}
+	return classes
 }
 
 // idxImport is the state of an import: what the files so far have in common.

@@ -100,6 +100,29 @@ func DatasetManifest(d *schema.Dataset) (*Manifest, []byte, error) {
 	})
 }
 
+// VerificationManifest derives the manifest of a verification record about an object, and its config blob (the canonical
+// verification.json). subject describes the manifest of the closure that the record names. A document that is not acceptable
+// gives *schema.Invalid.
+func VerificationManifest(v *schema.Verification, subject Descriptor) (*Manifest, []byte, error) {
+	document, err := schema.Canonical(v)
+	if err != nil {
+		return nil, nil, schema.Invalidf(schema.PathVerification, "", "%v", err)
+	}
+	if _, err := schema.ReadVerification(schema.PathVerification, document); err != nil {
+		return nil, nil, err
+	}
+	if v.Closure() != subject.Digest {
+		return nil, nil, schema.Invalidf(schema.PathVerification, "subject", "is %s, not %s", v.Closure(), subject.Digest)
+	}
+	m := &Manifest{
+		ArtifactType: schema.MediaTypeVerification,
+		Config:       fileDescriptor(schema.PathVerification, schema.MediaTypeVerification, schema.DigestOf(document), int64(len(document))),
+		Subject:      &subject,
+		Annotations:  map[string]string{annotationCreated: v.Predicate.Created},
+	}
+	return m, document, m.check(schema.PathVerification)
+}
+
 func newManifest(path, mediaType string, document []byte, layers []Descriptor, annotations map[string]string) (*Manifest, []byte, error) {
 	maps.DeleteFunc(annotations, func(_, value string) bool { return value == "" })
 	m := &Manifest{

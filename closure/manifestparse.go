@@ -11,7 +11,7 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 )
 
-// ParseManifest reads the manifest of a closure or dataset. It is strict: another layout, another spelling than Bytes
+// ParseManifest reads the manifest of a closure, of a dataset, or of a verification record about one of them. It is strict: another layout, another spelling than Bytes
 // writes (which also excludes unknown and duplicate keys), unknown media types, paths that are unsafe or not unique, and
 // more than MaxManifest bytes are refused as *schema.Invalid.
 func ParseManifest(b []byte) (*Manifest, error) {
@@ -56,8 +56,10 @@ func (m *Manifest) check(name string) error {
 		title = schema.PathClosure
 	case schema.MediaTypeDataset:
 		title = PathDataset
+	case schema.MediaTypeVerification:
+		title = schema.PathVerification
 	default:
-		return schema.Invalidf(name, "artifactType", "%q is neither a closure nor a dataset", m.ArtifactType)
+		return schema.Invalidf(name, "artifactType", "%q is neither a closure nor a dataset, nor a record about one", m.ArtifactType)
 	}
 	if m.Config.MediaType != m.ArtifactType {
 		return schema.Invalidf(name, "config.mediaType", "%q; it must be the artifact type, %q", m.Config.MediaType, m.ArtifactType)
@@ -65,14 +67,17 @@ func (m *Manifest) check(name string) error {
 	if m.Config.Path() != title {
 		return schema.Invalidf(name, "config", "its title is %q; it must be %q", m.Config.Path(), title)
 	}
+	if err := checkDescriptor(m.Config); err != nil {
+		return schema.Invalidf(name, "config", "%v", err)
+	}
+	if m.ArtifactType == schema.MediaTypeVerification {
+		return m.checkReferrer(name)
+	}
 	if m.Subject != nil {
 		return schema.Invalidf(name, "subject", "a %s is about no other object", strings.TrimSuffix(title, ".json"))
 	}
 	if len(m.Layers) == 0 {
 		return schema.Invalidf(name, "layers", "there is none; an object has at least one file")
-	}
-	if err := checkDescriptor(m.Config); err != nil {
-		return schema.Invalidf(name, "config", "%v", err)
 	}
 	paths := map[string]bool{}
 	last := ""
@@ -110,6 +115,22 @@ func (m *Manifest) check(name string) error {
 	}
 	if len(m.Bytes()) > MaxManifest {
 		return schema.Invalidf(name, "", "the manifest has more than %d bytes; use fewer, larger files", MaxManifest)
+	}
+	return nil
+}
+
+// checkReferrer says what makes the manifest of a record unacceptable: it is its document, about the manifest of another object.
+func (m *Manifest) checkReferrer(name string) error {
+	s := m.Subject
+	switch {
+	case s == nil:
+		return schema.Invalidf(name, "subject", "is missing; a record is about an object")
+	case s.MediaType != MediaTypeManifest:
+		return schema.Invalidf(name, "subject.mediaType", "%q; it must be %q", s.MediaType, MediaTypeManifest)
+	case s.Digest.IsZero() || s.Size <= 0 || s.Size > MaxManifest || len(s.Annotations) > 0:
+		return schema.Invalidf(name, "subject", "it must have the digest and size of a manifest, and no annotations")
+	case len(m.Layers) > 0:
+		return schema.Invalidf(name, "layers", "a record has no files but its document")
 	}
 	return nil
 }

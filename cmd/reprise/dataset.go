@@ -6,7 +6,9 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -95,7 +97,7 @@ func (a *app) printDataset(w io.Writer, d *schema.Dataset, digest schema.Digest)
 	row("about", d.Description)
 	row("record", fmt.Sprintf("%s %s → %s %s, %d bytes", d.Record.Input.DType, shapeText(d.Record.Input.Shape),
 		d.Record.Target.DType, shapeText(d.Record.Target.Shape), d.Record.Size))
-	row("classes", some(d.Classes, 12))
+	row("classes", some(visible(d.Classes), 12))
 	row("columns", some(d.Features, 12))
 	splits := datasetReport(d, digest).Splits
 	for _, name := range slices.Sorted(maps.Keys(splits)) {
@@ -120,6 +122,17 @@ func shapeText(shape []int) string {
 		parts[i] = fmt.Sprint(d)
 	}
 	return strings.Join(parts, "×")
+}
+
+// visible quotes the texts that one would not see, or that would do something to a terminal.
+func visible(list []string) []string {
+	shown := make([]string, len(list))
+	for i, text := range list {
+		if shown[i] = text; strings.TrimSpace(text) == "" || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			shown[i] = strconv.Quote(text)
+		}
+	}
+	return shown
 }
 
 // some joins the first few of many.

@@ -27,7 +27,8 @@ type importFlags struct {
 
 func datasetImportCommand(a *app) *cobra.Command {
 	return group("import", "Make a dataset of files, in the store",
-		"  reprise dataset import idx --split train=IMAGES,LABELS --name mnist:1.0.0", importIDXCommand(a), importCSVCommand(a))
+		"  reprise dataset import idx --split train=IMAGES,LABELS --name mnist:1.0.0", importIDXCommand(a), importCSVCommand(a),
+		importCIFAR10Command(a), importImagesCommand(a), importTextCommand(a))
 }
 
 func importIDXCommand(a *app) *cobra.Command {
@@ -175,7 +176,9 @@ func (a *app) importDataset(ctx context.Context, run importer, f importFlags, ar
 		return err
 	}
 	shown := a.newProgress()
+	var skipped int64
 	options.Progress = func(p closure.Progress) {
+		skipped = p.Skipped
 		if shown.due() {
 			shown.show(fmt.Sprintf("%s %s %d records", p.File, bar(float64(p.Read)/float64(max(p.Size, 1)), 24), p.Records))
 		}
@@ -197,5 +200,8 @@ func (a *app) importDataset(ctx context.Context, run importer, f importFlags, ar
 			fmt.Fprintln(w, "already in the store, byte for byte")
 		}
 		a.printDataset(w, d, e.Digest)
+		if skipped > 0 {
+			fmt.Fprintf(w, "  skipped    %d files that are no images\n", skipped)
+		}
 	})
 }

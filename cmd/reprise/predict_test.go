@@ -80,7 +80,7 @@ func TestPredict(t *testing.T) {
 	}{
 		"empty":              {d.write("empty", ""), "the file is empty"},
 		"text":               {d.write("rows.csv", "1,2,3\n"), "the model takes images"},
-		"broken image":       {d.write("broken.png", "\x89PNG\r\n\x1a\n"), "cannot be decoded"},
+		"broken image":       {d.write("broken.png", "\x89PNG\r\n\x1a\n"), "the PNG image is truncated"},
 		"broken gzip":        {d.write("broken.gz", "\x1f\x8b"), "gzip data is broken"},
 		"labels":             {d.path(fixtures.TestLabels), "neither an image, nor an IDX file of images"},
 		"truncated IDX":      {d.write("short", d.read(fixtures.TestImages)[:1000]), "says that it holds 80 images"},
