@@ -8,19 +8,17 @@ GOLANGCI_LINT_VERSION := v2.15.0
 TOOLS := $(CURDIR)/bin/tools
 LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
-GO_SOURCES := $(shell git ls-files -co --exclude-standard '*.go' '*.json' '*.yaml' go.mod go.sum)
 
 export CGO_ENABLED ?= 0
 
 ## The main job and its proof
 
 .PHONY: build demo test
-build: bin/reprise ## the command, one static binary
+build: ## the command, one static binary, with the site in it if that was built (make web)
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/reprise ./cmd/reprise
 
-bin/reprise: $(GO_SOURCES)
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/reprise
-
-demo: build ## dataset, training, publishing, verifying, replaying
+demo: web ## dataset, training, publishing, verifying, replaying, and the site to look at
+	$(MAKE) build
 	bin/reprise demo
 
 test: test-go test-web e2e ## everything that CI runs, but the linters
@@ -30,24 +28,20 @@ test-go:
 	go test ./...
 
 race:
-	CGO_ENABLED=1 go test -race ./closure/... ./zoo/... ./runner/... ./schema/...
+	CGO_ENABLED=1 go test -race ./closure/... ./zoo/... ./runner/... ./schema/... ./api/...
 
 test-web: web/node_modules
 	cd web && npm test
 
 # Browsers against real closures that the command line has just trained.
-e2e: build browsers web/node_modules
-	$(archive)
-	cd web && $(archived) $(golden) npm run e2e
+e2e: web browsers
+	$(MAKE) build
+	web/e2e/run.sh npm run e2e
 
-# A store with freshly trained closures, and what tells the browser tests of it.
-archive = rm -rf bin/e2e && bin/reprise --store bin/e2e/store -q demo --data bin/e2e/data && \
-  go test ./fixtures/golden -count 1 -run TestExport -export $(CURDIR)/bin/e2e/golden
-golden = REPRISE_E2E_GOLDEN=$(CURDIR)/bin/e2e/golden
-archived = REPRISE_E2E_STORE=$(CURDIR)/bin/e2e/store \
-  REPRISE_E2E_CLOSURES=$$(cd .. && bin/reprise --store bin/e2e/store --json list | node -e ' \
-    const list = JSON.parse(require("fs").readFileSync(0)); \
-    console.log(list.filter((x) => x.kind === "closure").map((x) => x.digest).join(","))')
+.PHONY: screenshots
+screenshots: web browsers ## ten pages, light, dark and on a phone, in bin/screenshots
+	$(MAKE) build
+	web/e2e/run.sh npm run screenshots
 
 .PHONY: web
 web: web/node_modules ## the built site, which the command embeds
@@ -87,10 +81,10 @@ check: generate lint test ## all of it, and the tree must be clean afterwards
 	git diff --exit-code
 
 size: ## lines by part, tests apart
-	@for d in schema wasm closure zoo runner fixtures cmd web/src; do \
+	@for d in schema wasm closure zoo runner api fixtures cmd web/src; do \
 	  printf '%-10s %6d  tests %6d\n' $$d \
-	    $$(git ls-files "$$d" | grep -E '\.(go|ts)$$' | grep -vE '(_test\.go|\.test\.ts|/gen/)$$' | xargs -r cat | wc -l) \
-	    $$(git ls-files "$$d" | grep -E '(_test\.go|\.test\.ts)$$' | xargs -r cat | wc -l); done
+	    $$(git ls-files "$$d" | grep -E '\.(go|tsx?)$$' | grep -vE '(_test\.go|\.test\.tsx?|/gen/)$$' | xargs -r cat | wc -l) \
+	    $$(git ls-files "$$d" | grep -E '(_test\.go|\.test\.tsx?)$$' | xargs -r cat | wc -l); done
 
 ## Longer runs, apart from CI
 
@@ -111,11 +105,11 @@ fuzz: ## every fuzz target for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
 
-test-webkit: build web/node_modules ## WebKitGTK computes the same digests
+test-webkit: web ## WebKitGTK computes the same digests
 	@command -v WebKitWebDriver >/dev/null && command -v Xvfb >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq webkit2gtk-driver xvfb >/dev/null)
-	$(archive)
-	cd web && $(archived) $(golden) REPRISE_E2E_BROWSERS=webkit npm run e2e
+	$(MAKE) build
+	REPRISE_E2E_BROWSERS=webkit web/e2e/run.sh npm run e2e
 
 test-arm64: ## arm64 computes the same digests, under qemu-user
 	@command -v qemu-aarch64 >/dev/null || (apt-get update -qq && apt-get install -y -qq qemu-user >/dev/null)

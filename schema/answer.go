@@ -67,14 +67,20 @@ type VersionReport struct {
 
 // DemoReport answers `reprise demo --json`.
 type DemoReport struct {
-	Directory string        `json:"directory"`
-	Store     string        `json:"store"`
-	Dataset   DatasetReport `json:"dataset"`
-	// Train is absent where the closure was in the store already.
+	Directory string          `json:"directory"`
+	Store     string          `json:"store"`
+	Datasets  []DatasetReport `json:"datasets"`
+	Closures  []DemoClosure   `json:"closures"`
+	// Replay is that of the first closure.
+	Replay ReplayReport `json:"replay"`
+}
+
+// DemoClosure is a closure that the demonstration published.
+type DemoClosure struct {
+	// Train is absent where the closure was in the store, or trained, already.
 	Train   *TrainReport  `json:"train,omitempty"`
 	Closure PublishReport `json:"closure"`
 	Verify  VerifyReport  `json:"verify"`
-	Replay  ReplayReport  `json:"replay"`
 }
 
 // ServeReport answers `reprise serve --json`, as soon as the service listens.

@@ -2,11 +2,19 @@ import { defineConfig } from "vite";
 
 // The test page is a page of the site like any other, so that what is tested is what is served.
 export default defineConfig({
-  base: "./",
   worker: { format: "es" },
   build: {
     target: "es2022",
+    cssTarget: ["chrome123", "firefox121", "safari17.5"], // the first with light-dark()
+    // The site's policy lets fonts and scripts come from the server alone, never from data: addresses.
+    assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { testpage: "testpage.html" } },
+    rolldownOptions: { input: { site: "index.html", testpage: "testpage.html" } },
+  },
+  // For work on the site: npm run dev, beside reprise serve.
+  server: {
+    proxy: Object.fromEntries(
+      ["/api", "/blobs"].map((path) => [path, process.env.REPRISE_SERVER ?? "http://127.0.0.1:8080"]),
+    ),
   },
 });

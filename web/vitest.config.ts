@@ -7,8 +7,9 @@ const inBrowsers = { environment: "node", fileParallelism: false, testTimeout: 9
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.ts"], environment: "node" } },
+      { test: { name: "unit", include: ["src/**/*.test.{ts,tsx}"], environment: "node" } },
       { test: { name: "e2e", include: ["e2e/**/*.test.ts"], ...inBrowsers } },
+      { test: { name: "screenshots", include: ["e2e/screenshots.ts"], ...inBrowsers } },
       { test: { name: "bench", include: ["bench/**/*.test.ts"], ...inBrowsers } },
     ],
   },

@@ -9,7 +9,7 @@ import (
 
 func TestDemo(t *testing.T) {
 	d := newDesk(t)
-	o := d.done("demo", "--data", d.path("demo"))
+	o := d.done("demo", "--no-serve", "--data", d.path("demo"))
 	for _, text := range []string{"reprise dataset import idx", "reprise train", "reprise publish", "reprise verify", "reprise replay"} {
 		if !strings.Contains(o.stderr, "$ "+text) {
 			t.Errorf("%q is not told:\n%s", text, o.stderr)
@@ -21,13 +21,18 @@ func TestDemo(t *testing.T) {
 		}
 	}
 	again := report[schema.DemoReport](d, schema.KindDemoReport, exitDone, "demo", "--data", d.path("demo"))
-	if again.Train != nil || again.Verify.Verdict != schema.VerdictReproduced || again.Replay.Verdict != schema.VerdictIdentical {
+	if len(again.Closures) != 3 || again.Replay.Verdict != schema.VerdictIdentical {
 		t.Errorf("%+v", again)
 	}
-	if !strings.Contains(o.stdout, again.Closure.Digest.String()) {
-		t.Error("the closure changed")
+	for _, c := range again.Closures {
+		if c.Train != nil || c.Verify.Verdict != schema.VerdictReproduced {
+			t.Errorf("%+v", c)
+		}
+		if !strings.Contains(o.stdout, c.Closure.Digest.String()) {
+			t.Errorf("%s changed", c.Closure.Name)
+		}
 	}
 	// What the demonstration finds in the store is not taken on trust.
-	flip(t, d.storePath()+"/blobs/sha256/"+again.Dataset.Digest.Hex())
-	d.refused(exitDamaged, []string{again.Dataset.Digest.Hex()}, "demo", "--data", d.path("demo"))
+	flip(t, d.storePath()+"/blobs/sha256/"+again.Datasets[0].Digest.Hex())
+	d.refused(exitDamaged, []string{again.Datasets[0].Digest.Hex()}, "demo", "--no-serve", "--data", d.path("demo"))
 }

@@ -1,15 +1,19 @@
 // Chromium, driven over its own protocol.
 
-import { chromium } from "playwright-core";
+import { chromium, type LaunchOptions } from "playwright-core";
 import type { Browser } from "./browser.ts";
 
-export async function launchChromium(): Promise<Browser> {
-  const browser = await chromium.launch({
+export function chromiumOptions(): LaunchOptions {
+  return {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
     // Root, as in a container, has no sandbox to give.
     args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
-  });
+  };
+}
+
+export async function launchChromium(): Promise<Browser> {
+  const browser = await chromium.launch(chromiumOptions());
   return {
     async open(address) {
       const page = await browser.newPage();

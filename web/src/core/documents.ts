@@ -39,7 +39,7 @@ export function readManifest(v: Value, document: keyof typeof documents): Manife
 export type RecordLayout = schema.Record;
 export type Split = schema.Dataset["splits"][number];
 export type Shard = Split["shards"][number];
-export type Dataset = Pick<schema.Dataset, "record" | "splits">;
+export type Dataset = Pick<schema.Dataset, "classes" | "features" | "record" | "splits" | "statistics">;
 
 export function fieldBytes(field: schema.Field): number {
   return elements(field.shape) * dtypeSizes[field.dtype];
@@ -57,7 +57,26 @@ export function readDataset(v: Value): Dataset {
       .at("splits")
       .elements()
       .map((s) => readSplit(s, size)),
+    ...optionalTexts(v, "classes"),
+    ...optionalTexts(v, "features"),
+    ...readStatistics(v),
   };
+}
+
+function optionalTexts<K extends string>(v: Value, key: K): { readonly [each in K]?: string[] } {
+  const list = v.optional(key);
+  return list === undefined ? {} : ({ [key]: list.elements().map((e) => e.string()) } as { [each in K]: string[] });
+}
+
+function readStatistics(v: Value): Pick<Dataset, "statistics"> {
+  const statistics = v.optional("statistics");
+  if (statistics === undefined) return {};
+  const numbers = (key: string) =>
+    statistics
+      .at(key)
+      .elements()
+      .map((e) => e.number());
+  return { statistics: { mean: numbers("mean"), deviation: numbers("deviation") } };
 }
 
 function readField(v: Value, record: number): schema.Field {
@@ -99,13 +118,15 @@ export type Role = schema.ClosureDataset["role"];
 
 export type Algorithm = Pick<schema.Algorithm, "seed" | "steps" | "microbatchSize" | "batchSize" | "evaluate">;
 export type ClosureFile = Pick<schema.ClosureFile, "path" | "role" | "sha256" | "size">;
-export type Result = Pick<schema.Result, "metric" | "split" | "step" | "correct" | "sum" | "total">;
+export type Result = Pick<schema.Result, "metric" | "dataset" | "split" | "step" | "correct" | "sum" | "total">;
 
 export interface Closure {
   readonly algorithm: Algorithm;
   readonly datasets: readonly Pick<schema.ClosureDataset, "role" | "split" | "digest">[];
   readonly specification: schema.Digest;
   readonly engine: schema.Digest;
+  /** Whether the closure declares that its engine is not what its specification compiles to. */
+  readonly foreign: boolean;
   readonly files: readonly ClosureFile[];
   /** The content digest of the parameters. */
   readonly parameters: schema.Digest;
@@ -127,6 +148,7 @@ export function readClosure(v: Value): Closure {
       })),
     specification: v.at("specification").digest(),
     engine: v.at("engine").at("digest").digest(),
+    foreign: v.at("engine").optional("foreign")?.boolean() ?? false,
     files: v
       .at("files")
       .elements()
@@ -163,6 +185,7 @@ function readResult(v: Value): Result {
   const sum = v.optional("sum")?.integer(Number.MIN_SAFE_INTEGER);
   return {
     metric: v.at("metric").oneOf("accuracy", "loss"),
+    dataset: v.at("dataset").digest(),
     split: v.at("split").string(),
     step: v.at("step").integer(),
     ...(correct === undefined ? {} : { correct }),

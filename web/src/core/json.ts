@@ -75,6 +75,11 @@ export class Value {
     return this.raw;
   }
 
+  boolean(): boolean {
+    if (typeof this.raw !== "boolean") throw this.#not("true or false");
+    return this.raw;
+  }
+
   oneOf<const T extends string>(...choices: readonly T[]): T {
     const found = choices.find((c) => c === this.raw);
     if (found === undefined) throw this.#not(`one of ${choices.join(", ")}`);

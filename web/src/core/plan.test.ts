@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { perceptron } from "../../fixtures/engine.ts";
 import { MemoryStore, putClosure, putDataset, putUntrained } from "../../fixtures/store.ts";
 import type { Digest } from "../gen/schema.ts";
-import { openClosure, openSplit } from "./plan.ts";
+import { openClosure, openDataset, openSplit } from "./plan.ts";
 
 type Json = Record<string, unknown>;
 
@@ -35,6 +35,24 @@ describe("openClosure", () => {
       snapshot: [{ path: "params/model.safetensors" }, { path: "state/optimizer.safetensors" }],
     });
     expect(closure.results.map((r) => r.metric)).toEqual(["accuracy", "loss"]);
+  });
+
+  test("leaves snapshots of earlier steps alone", async () => {
+    const store = new MemoryStore();
+    const closure = await altered(store, await putClosure(store), (d) => {
+      const files = d.files as { path: string; role: string }[];
+      const kept = (role: string, path: string) => ({ ...files.find((f) => f.role === role), path });
+      return {
+        ...d,
+        files: [
+          ...files,
+          kept("parameters", "params/step-0000000005.safetensors"),
+          kept("state", "state/step-0000000005.safetensors"),
+        ],
+      };
+    });
+    const { plan } = await openClosure(store, closure);
+    expect(plan.snapshot.map((f) => f.path)).toEqual(["params/model.safetensors", "state/optimizer.safetensors"]);
   });
 
   const same = (d: Json) => d;
@@ -118,4 +136,29 @@ describe("openSplit", () => {
       message: `dataset.json: ${message}`,
     });
   });
+});
+
+describe("openDataset", () => {
+  test("has what people call classes and features, and their statistics, where the dataset says so", async () => {
+    const store = new MemoryStore();
+    const plain = await putDataset(store);
+    expect(await openDataset(store, plain)).toMatchObject({ classes: ["left", "right", "even"] });
+    expect(await openDataset(store, plain)).not.toHaveProperty("features");
+    const statistics = { mean: [1], deviation: [0.5] };
+    const told = await altered(store, plain, (d) => ({ ...d, features: ["length"], statistics }));
+    expect(await openDataset(store, told)).toMatchObject({ features: ["length"], statistics });
+    const lies = await altered(store, plain, (d) => ({ ...d, classes: [1] }));
+    await expect(openDataset(store, lies)).rejects.toThrow("dataset.json: classes[0]: 1 is not a text");
+  });
+});
+
+test("a closure says whether its engine is foreign", async () => {
+  const store = new MemoryStore();
+  const declared = await putClosure(store);
+  expect((await openClosure(store, declared)).closure.foreign).toBe(true);
+  const engine = (d: Json, foreign: unknown) => ({ ...d, engine: { ...(d.engine as Json), foreign } });
+  const silent = await altered(store, declared, (d) => engine(d, undefined));
+  expect((await openClosure(store, silent)).closure.foreign).toBe(false);
+  const odd = await altered(store, declared, (d) => engine(d, "no"));
+  await expect(openClosure(store, odd)).rejects.toThrow('closure.json: engine.foreign: "no" is not true or false');
 });

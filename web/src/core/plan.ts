@@ -6,6 +6,7 @@ import type { BlobRef, Blobs } from "./blobs.ts";
 import {
   type Closure,
   type ClosureFile,
+  type Dataset,
   type RecordLayout,
   type Role,
   readClosure,
@@ -58,19 +59,31 @@ export async function openClosure(blobs: Blobs, digest: Digest): Promise<OpenClo
       seed,
       microbatches: batchSize / microbatchSize,
       records,
-      snapshot: closure.files.filter((f) => f.role === "parameters" || f.role === "state").map(blobOf),
+      snapshot: [...lastTensors(closure, "parameters"), ...lastTensors(closure, "state")],
     },
   };
 }
+
+/** The files of the tensors after the last step, without the snapshots of earlier steps that a closure may keep. */
+export function lastTensors(closure: Pick<Closure, "files">, role: "parameters" | "state"): BlobRef[] {
+  return closure.files.filter((f) => f.role === role && !keptSnapshot.test(f.path)).map(blobOf);
+}
+
+const keptSnapshot = /(^|\/)step-\d+\.safetensors$/;
 
 /** A file of a closure as a blob. */
 export function blobOf({ path, sha256, size }: ClosureFile): BlobRef {
   return { path, digest: sha256, size };
 }
 
+/** Reads the document of a dataset, named by the digest of its manifest. */
+export async function openDataset(blobs: Blobs, digest: Digest): Promise<Dataset> {
+  return readDataset(await document(blobs, digest, "dataset.json"));
+}
+
 /** Plans the records of one split of a dataset, named by the digest of the dataset's manifest. */
 export async function openSplit(blobs: Blobs, digest: Digest, split: string): Promise<RecordsPlan> {
-  const dataset = readDataset(await document(blobs, digest, "dataset.json"));
+  const dataset = await openDataset(blobs, digest);
   const found = dataset.splits.find((s) => s.name === split);
   if (found === undefined) throw new Failure("invalid", `dataset.json: splits: there is none named ${split}`);
   return { split, layout: dataset.record, records: found.records, shards: found.shards };

@@ -17,6 +17,32 @@ export interface Count {
   readonly total: number;
 }
 
+/** What predict makes of records that have classes: an element of each array per record. */
+export interface Predictions {
+  readonly expected: Uint16Array<ArrayBuffer>;
+  /** The class of the largest output, ties to the lowest index. */
+  readonly predicted: Uint16Array<ArrayBuffer>;
+  /** The outputs of the predicted and of the expected class; NaN where the engine has no output for a class. */
+  readonly confidence: Float32Array<ArrayBuffer>;
+  readonly support: Float32Array<ArrayBuffer>;
+}
+
+/** Room for the predictions of n records. */
+export function newPredictions(n: number): Predictions {
+  return {
+    expected: new Uint16Array(n),
+    predicted: new Uint16Array(n),
+    confidence: new Float32Array(n),
+    support: new Float32Array(n),
+  };
+}
+
+export function countCorrect({ expected, predicted }: Predictions): number {
+  let correct = 0;
+  for (let i = 0; i < expected.length; i++) if (predicted[i] === expected[i]) correct++;
+  return correct;
+}
+
 /** Ranges of microbatches and of records are [first, end). */
 export interface Replica {
   /** Fetches and instantiates the plan's engine. To be called before anything else, and only once. */
@@ -32,9 +58,17 @@ export interface Replica {
   apply(step: number, merged: Accumulators): Promise<void>;
   /** Counts, from predict alone, the records whose class is the largest output (ties to the lowest index). */
   evaluate(role: Role, first: number, end: number): Promise<Count>;
+  /** Says of each of these records what predict makes of it, as blindly. */
+  classify(role: Role, first: number, end: number): Promise<Predictions>;
   /** What the engine's own evaluate counts, by metric. Proves something only where the engine is derived. */
   measure(role: Role, first: number, end: number): Promise<Record<string, bigint>>;
   digests(): Promise<RunDigests>;
+  /** The outputs for records that the caller has: their input fields one after another. */
+  predict(input: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>>;
+  /** The input fields of some records, one after another. */
+  inputs(role: Role, indices: readonly number[]): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fetches a blob for no other purpose than to check it: fails if its bytes are not those that its digest names. */
+  check(ref: BlobRef): Promise<void>;
 }
 
 export class LocalReplica implements Replica {
@@ -107,6 +141,10 @@ export class LocalReplica implements Replica {
   }
 
   async evaluate(role: Role, first: number, end: number): Promise<Count> {
+    return { correct: countCorrect(await this.classify(role, first, end)), total: end - first };
+  }
+
+  async classify(role: Role, first: number, end: number): Promise<Predictions> {
     const { engine } = this;
     const records = this.records(role);
     const field = records.plan.layout.target;
@@ -117,14 +155,21 @@ export class LocalReplica implements Replica {
     engine.target.fill(0);
     const target = new Uint8Array(engine.section.capacity * records.targetBytes);
     const expected = classes(target, field);
-    let correct = 0;
+    const all = newPredictions(end - first);
+    let at = 0;
     await this.#eachBatch(records, first, end, target, (n) => {
       engine.predict(n);
-      for (let i = 0; i < n; i++) {
-        if (argmax(engine.output, i * engine.outputs, engine.outputs) === expected[i]) correct++;
+      for (let i = 0; i < n; i++, at++) {
+        const row = i * engine.outputs;
+        const output = (c: number) => (c < engine.outputs ? (engine.output[row + c] as number) : Number.NaN);
+        const best = argmax(engine.output, row, engine.outputs);
+        all.expected[at] = expected[i] as number;
+        all.predicted[at] = best;
+        all.confidence[at] = output(best);
+        all.support[at] = output(expected[i] as number);
       }
     });
-    return { correct, total: end - first };
+    return all;
   }
 
   async measure(role: Role, first: number, end: number): Promise<Record<string, bigint>> {
@@ -136,6 +181,30 @@ export class LocalReplica implements Replica {
 
   async digests(): Promise<RunDigests> {
     return this.engine.digests();
+  }
+
+  async predict(input: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+    const { engine } = this;
+    const { capacity } = engine.section;
+    const size = engine.input.length / capacity;
+    const n = input.length / size;
+    if (!(Number.isInteger(n) && n >= 1 && n <= capacity)) {
+      throw new Failure("invalid", `${input.length} bytes are not 1 to ${capacity} inputs of ${size} bytes`);
+    }
+    engine.input.set(input);
+    engine.predict(n);
+    return engine.output.slice(0, n * engine.outputs);
+  }
+
+  async inputs(role: Role, indices: readonly number[]): Promise<Uint8Array<ArrayBuffer>> {
+    const records = this.records(role);
+    const inputs = new Uint8Array(indices.length * records.inputBytes);
+    await records.read(indices, inputs);
+    return inputs;
+  }
+
+  async check(ref: BlobRef): Promise<void> {
+    await this.#blobs.read(ref);
   }
 
   protected get engine(): Engine {

@@ -6,7 +6,7 @@ import { type Event, readEvents } from "./documents.ts";
 import { Engine } from "./engine.ts";
 import { lineText, trainJournal } from "./journal.ts";
 import { blobOf, type OpenClosure, openClosure, type Plan } from "./plan.ts";
-import { argmax, LocalReplica, type Replica } from "./replica.ts";
+import { argmax, countCorrect, LocalReplica, type Predictions, type Replica } from "./replica.ts";
 import { Run } from "./run.ts";
 
 // What the perceptron's closure comes to. The digest may change only with the engine, its data or what a content digest
@@ -21,6 +21,14 @@ beforeAll(async () => {
 
 function replicas(n: number): LocalReplica[] {
   return Array.from({ length: n }, () => new LocalReplica(store));
+}
+
+class Classified extends LocalReplica {
+  async all(plan: Plan): Promise<Predictions> {
+    await this.open(plan);
+    await this.install();
+    return this.classify("test", 0, 101);
+  }
 }
 
 async function trained(n: number, events: readonly Event[] = [], plan = opened.plan): Promise<Run> {
@@ -55,6 +63,26 @@ describe("Run", () => {
     expect(progress.at(-1)).toBe(101);
     expect(await run.measure("test")).toEqual({ count: 101, correct: accuracy?.correct, loss: loss?.sum });
     expect(await run.digests()).toEqual({ parameters: opened.closure.parameters, run: opened.closure.run });
+  });
+
+  test.each([1, 4])("%i replicas classify every record in its place", async (n) => {
+    const run = await Run.open(opened.plan, replicas(n));
+    await run.install();
+    const one = await new Classified(store).all(opened.plan);
+    expect(await run.classify("test")).toEqual(one);
+    expect(countCorrect(one)).toBe(opened.closure.results[0]?.correct);
+    expect([...one.confidence].every((c, i) => c >= (one.support[i] as number))).toBe(true);
+  });
+
+  test("a pace holds the run before every step and every range of records", async () => {
+    let passes = 0;
+    const run = await Run.open(opened.plan, replicas(1), async () => {
+      passes++;
+    });
+    for await (const _ of run.train(3));
+    expect(passes).toBe(4); // step 0 calibrates
+    await run.evaluate("test");
+    expect(passes).toBe(4 + 2 + 1); // 101 records in two ranges, and a look that finds no more
   });
 
   test("another seed gives another run", async () => {
@@ -129,6 +157,43 @@ describe("Run", () => {
     store.damage(parameters.digest); // the same bit back
     const without = await Run.open({ ...opened.plan, snapshot: [] }, replicas(1));
     await expect(without.install()).rejects.toThrow("the closure holds no parameters");
+  });
+});
+
+describe("LocalReplica", () => {
+  async function installed(): Promise<LocalReplica> {
+    const replica = new LocalReplica(store);
+    await replica.open(opened.plan);
+    await replica.install();
+    return replica;
+  }
+
+  test("predicts what it is given, as it predicts the same record of a split", async () => {
+    const replica = await installed();
+    const inputs = await replica.inputs("test", [7, 3]);
+    expect(inputs).toHaveLength(8);
+    const outputs = await replica.predict(inputs);
+    const { predicted, confidence } = await replica.classify("test", 7, 8);
+    expect(outputs).toHaveLength(2 * 3);
+    expect(argmax(outputs, 0, 3)).toBe(predicted[0]);
+    expect(outputs[predicted[0] as number]).toBe(confidence[0]);
+    expect(await replica.predict(inputs.slice(0, 4))).toEqual(outputs.slice(0, 3));
+  });
+
+  test.each([0, 3, 20])("refuses %i bytes as inputs", async (bytes) => {
+    const replica = await installed();
+    await expect(replica.predict(new Uint8Array(bytes))).rejects.toThrow(
+      `${bytes} bytes are not 1 to 4 inputs of 4 bytes`,
+    );
+  });
+
+  test("checks a blob", async () => {
+    const other = new MemoryStore();
+    const { plan } = await openClosure(other, await putClosure(other));
+    const replica = new LocalReplica(other);
+    await replica.check(plan.engine);
+    other.damage(plan.engine.digest);
+    await expect(replica.check(plan.engine)).rejects.toMatchObject({ kind: "damaged" });
   });
 });
 

@@ -8,28 +8,33 @@ import type { RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
 import type { Plan, RecordsPlan } from "./plan.ts";
 import { isClass } from "./records.ts";
-import type { Count, Replica } from "./replica.ts";
+import { type Count, newPredictions, type Predictions, type Replica } from "./replica.ts";
 import type { EngineSection } from "./section.ts";
 
 /** Batches of capacity records that a replica evaluates at a time: enough to hide a message, few enough to stop soon. */
 const evaluationBatches = 16;
 
+/** Awaited before every step and every range of records; it holds a run for as long as it is pending. */
+export type Pace = () => Promise<void>;
+
 export class Run {
   readonly plan: Plan;
   readonly section: EngineSection;
   readonly #replicas: readonly Replica[];
+  readonly #pace: Pace;
 
   /** Opens the plan in every replica. */
-  static async open(plan: Plan, replicas: readonly Replica[]): Promise<Run> {
+  static async open(plan: Plan, replicas: readonly Replica[], pace: Pace = async () => {}): Promise<Run> {
     const [section] = await Promise.all(replicas.map((r) => r.open(plan)));
     if (section === undefined) throw new Failure("invalid", "a run needs at least one replica");
-    return new Run(plan, section, replicas);
+    return new Run(plan, section, replicas, pace);
   }
 
-  private constructor(plan: Plan, section: EngineSection, replicas: readonly Replica[]) {
+  private constructor(plan: Plan, section: EngineSection, replicas: readonly Replica[], pace: Pace) {
     this.plan = plan;
     this.section = section;
     this.#replicas = replicas;
+    this.#pace = pace;
   }
 
   /** Installs the closure's own tensors. */
@@ -44,6 +49,7 @@ export class Run {
   async *train(steps: number, events: readonly Event[] = []): AsyncGenerator<JournalLineStep, void, void> {
     await Promise.all(this.#replicas.map((r) => r.init()));
     for (let step = 0; step <= steps; step++) {
+      await this.#pace();
       for (const e of events.filter((each) => each.step === step)) {
         await Promise.all(this.#replicas.map((r) => r.setHyperparameter(e.name, e.value)));
       }
@@ -66,6 +72,19 @@ export class Run {
       correct += count.correct; // not in one expression, which would read the sum before it waits
     });
     return { correct, total: this.#records(role).records };
+  }
+
+  /** Says of every record of a role what predict makes of it. */
+  async classify(role: Role, progress?: (done: number) => void): Promise<Predictions> {
+    const all = newPredictions(this.#records(role).records);
+    await this.#spreadRecords(role, progress, async (replica, first, end) => {
+      const some = await replica.classify(role, first, end);
+      all.expected.set(some.expected, first);
+      all.predicted.set(some.predicted, first);
+      all.confidence.set(some.confidence, first);
+      all.support.set(some.support, first);
+    });
+    return all;
   }
 
   /** Sums what the engine's own evaluate counts over all records of a role. */
@@ -138,7 +157,9 @@ export class Run {
     let done = 0;
     await Promise.all(
       this.#replicas.map(async (replica) => {
-        while (next < records) {
+        for (;;) {
+          await this.#pace();
+          if (next >= records) return;
           const first = next;
           const end = Math.min(first + size, records);
           next = end;

@@ -705,13 +705,15 @@ export type VersionReport = {
 
 /** What reprise demo --json prints. */
 export type DemoReport = {
-  readonly closure: PublishReport;
-  readonly dataset: DatasetReport;
+  readonly closures: readonly {
+    readonly closure: PublishReport;
+    readonly train?: TrainReport;
+    readonly verify: VerifyReport;
+  }[];
+  readonly datasets: readonly DatasetReport[];
   readonly directory: string;
   readonly replay: ReplayReport;
   readonly store: string;
-  readonly train?: TrainReport;
-  readonly verify: VerifyReport;
 };
 
 /** What reprise serve --json prints when it listens. */

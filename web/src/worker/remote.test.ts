@@ -54,6 +54,11 @@ describe("RemoteReplica", () => {
     expect((await run.evaluate("test")).correct).toBe(accuracy?.correct);
     expect((await run.measure("test")).loss).toBe(loss?.sum);
     await run.install();
+    const [first] = all;
+    const inputs = await first?.inputs("test", [0, 1]);
+    expect(await first?.predict(inputs as Uint8Array<ArrayBuffer>)).toHaveLength(2 * 3);
+    expect((await run.classify("test")).expected).toHaveLength(101);
+    await first?.check(opened.plan.engine);
     for (const replica of all) replica.close();
   });
 

@@ -1,11 +1,12 @@
 // The stand-in, in a page, for the replica in a worker.
 
 import type { Accumulators } from "../core/accumulators.ts";
+import type { BlobRef } from "../core/blobs.ts";
 import type { Role } from "../core/documents.ts";
 import type { RunDigests } from "../core/engine.ts";
 import { Failure } from "../core/failure.ts";
 import type { Plan } from "../core/plan.ts";
-import type { Count } from "../core/replica.ts";
+import type { Count, Predictions } from "../core/replica.ts";
 import type { EngineSection } from "../core/section.ts";
 import type { BenchReport } from "./bench.ts";
 import {
@@ -87,12 +88,28 @@ export class RemoteReplica implements Service {
     return this.#call("evaluate", [role, first, end]);
   }
 
+  classify(role: Role, first: number, end: number): Promise<Predictions> {
+    return this.#call("classify", [role, first, end]);
+  }
+
   measure(role: Role, first: number, end: number): Promise<Record<string, bigint>> {
     return this.#call("measure", [role, first, end]);
   }
 
   digests(): Promise<RunDigests> {
     return this.#call("digests", []);
+  }
+
+  predict(input: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
+    return this.#call("predict", [input]);
+  }
+
+  inputs(role: Role, indices: readonly number[]): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#call("inputs", [role, indices]);
+  }
+
+  check(ref: BlobRef): Promise<void> {
+    return this.#call("check", [ref]);
   }
 
   bench(seconds: number): Promise<BenchReport> {

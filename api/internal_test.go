@@ -1,0 +1,137 @@
+package api
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/reprise-ml/reprise/schema"
+)
+
+func TestCacheForgetsTheLongestUnused(t *testing.T) {
+	c := newCache[string, int](10)
+	c.put("a", 1, 4)
+	c.put("b", 2, 4)
+	c.get("a")
+	c.put("c", 3, 4)
+	c.put("huge", 4, 11)
+	for key, want := range map[string]bool{"a": true, "b": false, "c": true, "huge": false} {
+		if _, ok := c.get(key); ok != want {
+			t.Errorf("%s is there: %v", key, ok)
+		}
+	}
+}
+
+func TestLimiterForgets(t *testing.T) {
+	now := time.Unix(0, 0)
+	l := newLimiter(func() time.Time { return now })
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	for i := range maxAddresses + 10 {
+		r.RemoteAddr = "10." + strconv.Itoa(i>>16) + "." + strconv.Itoa(i>>8&255) + "." + strconv.Itoa(i&255) + ":1"
+		if p := l.take(r); p != nil {
+			t.Fatal(p)
+		}
+	}
+	if len(l.buckets) > maxAddresses {
+		t.Errorf("%d addresses are remembered", len(l.buckets))
+	}
+	for name, address := range map[string]string{"none": "", "no port": "10.0.0.1", "no address": "somewhere:1"} {
+		r.RemoteAddr = address
+		if p := l.take(r); p != nil {
+			t.Errorf("%s: %v", name, p)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain":                 "plain",
+		"two\nlines":            "two\nlines",
+		"a\u202eb\u2066c\u061c": "abc",
+		"a\x00b\x1b[0m":         "ab[0m",
+		"שלום":                  "שלום",
+		"क्\u200dष 👩\u200d🔬":    "क्\u200dष 👩\u200d🔬",
+		"\ufeffa\u200bb":        "ab",
+	} {
+		if got := plain(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
+func TestCompareAccuracy(t *testing.T) {
+	const huge = 1<<53 - 1
+	for _, tc := range []struct {
+		name string
+		a, b *Accuracy
+		want int
+	}{
+		{"equal fractions", &Accuracy{1, 2}, &Accuracy{2, 4}, 0},
+		{"better", &Accuracy{9, 10}, &Accuracy{80, 100}, 1},
+		{"by one of very many", &Accuracy{huge - 1, huge}, &Accuracy{huge, huge}, -1},
+		{"none", nil, &Accuracy{0, 1}, -1},
+		{"neither", nil, nil, 0},
+	} {
+		if got := compareAccuracy(tc.a, tc.b); got != tc.want {
+			t.Errorf("%s: %d", tc.name, got)
+		}
+	}
+}
+
+func TestCurvePoints(t *testing.T) {
+	loss := func(v float64) int64 { return int64(v * (1 << 20)) }
+	tr := &training{steps: []trainedStep{
+		{step: 0, examples: absent, loss: absent, correct: absent},
+		{step: 1, examples: 2, loss: loss(4), correct: 1},
+		{step: 2, examples: 2, loss: loss(2), correct: 2},
+		{step: 3, examples: 1, loss: loss(1), correct: absent},
+	}}
+	got := tr.points(2)
+	want := []CurvePoint{{Step: 1, Loss: new(2.0), Accuracy: new(0.5)}, {Step: 3, Loss: new(1.0), Accuracy: new(1.0)}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := (&training{}).points(10); got == nil || len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestBibTeX(t *testing.T) {
+	c := &schema.Closure{Name: "ada/x_1", Version: "1.0.0", Title: `50 % {of} \evil & "more"`, Created: "2026-01-02T03:04:05Z", Authors: []schema.Author{{Name: "Ada\n}@misc{x"}, {Name: "Bob"}}}
+	want := `@misc{ada-x-1-e3b0c44298fc,
+  title = {{50 \% \textbraceleft{}of\textbraceright{} \textbackslash{}evil \& "more"}},
+  author = {{Ada \textbraceright{}@misc\textbraceleft{}x} and {Bob}},
+  year = {2026},
+  version = {1.0.0},
+  note = {Research closure, \texttt{sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855}}
+}
+`
+	if diff := cmp.Diff(want, bibtex(c, schema.DigestOf(nil))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whatever is asked for lies inside the blob.
+func FuzzRange(f *testing.F) {
+	for _, header := range []string{"bytes=0-1", "bytes=-5", "bytes=3-", "bytes=9-1", "bytes=,", "lines=1", "bytes=0-18446744073709551615"} {
+		f.Add(header, int64(10))
+	}
+	f.Fuzz(func(t *testing.T, header string, size int64) {
+		if size < 0 {
+			return
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header.Set("Range", header)
+		part, partial, err := requestedRange(r, `"tag"`, size)
+		if err != nil {
+			return
+		}
+		if part.offset < 0 || part.length < 0 || part.offset+part.length > size || partial && part.length == 0 || !partial && part.length != size {
+			t.Errorf("%q of %d: %+v, %v", header, size, part, partial)
+		}
+	})
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/reprise-ml/reprise/api"
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/web"
+)
+
+// defaultAddress is reached from this machine alone: whoever wants more says so.
+const defaultAddress = "127.0.0.1:8080"
+
+func serveCommand(a *app) *cobra.Command {
+	var address string
+	var derive bool
+	c := &cobra.Command{
+		Use:   "serve [--addr HOST:PORT]",
+		Short: "Serve the store as a site, where visitors recompute closures in their browsers",
+		Long: long(`
+Serves the closures and datasets of the store: a site to browse, on which visitors recompute claims and whole
+trainings in their own browsers, and the JSON API and blobs that it is made of. No engine runs in the server.
+Visitors may leave unsigned verification records, which are kept apart. It ends at an interrupt, after the requests
+that are under way. Port 0 is any free one; with --json the answer names the address.`),
+		Example: `  reprise serve
+  reprise serve --store ./zoo --addr 0.0.0.0:8080`,
+		Args: exactly(),
+		RunE: func(c *cobra.Command, _ []string) error {
+			if derive {
+				return compileForParent(c.InOrStdin(), a.stdout)
+			}
+			return a.serve(c.Context(), address, nil)
+		},
+	}
+	c.Flags().StringVar(&address, "addr", defaultAddress, "where to listen")
+	c.Flags().BoolVar(&derive, compileFlag, false, "compile the specification on standard input")
+	if err := c.Flags().MarkHidden(compileFlag); err != nil {
+		panic(err) // the flag is declared above
+	}
+	return c
+}
+
+// serve serves the store until the context ends; ready is told the address, unless it is nil.
+func (a *app) serve(ctx context.Context, address string, ready func(url string)) error {
+	path, err := a.storePath()
+	if err != nil {
+		return err
+	}
+	s, err := a.openStore()
+	if err != nil {
+		return err
+	}
+	var listen net.ListenConfig
+	l, err := listen.Listen(ctx, "tcp", address)
+	if err != nil {
+		return withHint(fmt.Errorf("cannot listen on %s: %w", address, err), "name another address with --addr, such as 127.0.0.1:0")
+	}
+	defer l.Close()
+	service := api.New(api.Options{
+		Store: s, Kind: "directory", Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{}, Assets: a.assets(), Log: a.requestLog(),
+	})
+	defer service.Close()
+	answer := schema.ServeReport{URL: "http://" + l.Addr().String() + "/", Store: path}
+	err = a.answer(answer, func(w io.Writer) {
+		fmt.Fprintf(w, "Serving %s at %s\n", answer.Store, a.style(styleBold, answer.URL))
+	})
+	if err != nil {
+		return err
+	}
+	if ready != nil {
+		ready(answer.URL)
+	}
+	return api.Serve(ctx, l, service.Handler())
+}
+
+// assets are the built site, or nil.
+func (a *app) assets() fs.FS {
+	files, built := web.Assets()
+	if !built {
+		a.note("The site is not part of this program: pages are plain. Build it in: make web build")
+		return nil
+	}
+	return files
+}
+
+// requestLog writes to standard error: every request with -v, else what went wrong.
+func (a *app) requestLog() *slog.Logger {
+	level := slog.LevelWarn
+	switch {
+	case a.quiet:
+		level = slog.LevelError
+	case a.verbose:
+		level = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+}

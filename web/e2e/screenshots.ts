@@ -1,0 +1,77 @@
+// Pictures of ten pages, light, dark and on a phone, into bin/screenshots: of reprise serve where REPRISE_E2E_SITE gives its
+// address, else of its stand-in.
+
+import { mkdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, test } from "vitest";
+import type { ClosureList, DatasetList } from "../src/site/api/types.ts";
+import { chromiumOptions } from "./chromium.ts";
+import { serveMock } from "./mock/server.ts";
+import type { TestServer } from "./server.ts";
+
+const folder = fileURLToPath(new URL("../../bin/screenshots/", import.meta.url));
+const given = process.env.REPRISE_E2E_SITE;
+
+const looks = {
+  light: { colorScheme: "light", viewport: { width: 1280, height: 900 } },
+  dark: { colorScheme: "dark", viewport: { width: 1280, height: 900 } },
+  phone: { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true },
+} as const;
+
+let server: TestServer | undefined;
+let site: string;
+let browser: Browser;
+let pages: Record<string, { path: string; until?: string; whole?: boolean }>;
+
+beforeAll(async () => {
+  server = given === undefined ? await serveMock() : undefined;
+  site = (given ?? server?.address ?? "").replace(/\/$/, "");
+  const closures = (await (await fetch(`${site}/api/v1/closures?sort=accuracy`)).json()) as ClosureList;
+  const datasets = (await (await fetch(`${site}/api/v1/datasets`)).json()) as DatasetList;
+  const closure = closures.items[0];
+  const table = closures.items.find((c) => c.task.startsWith("tabular")) ?? closure;
+  const dataset = datasets.items.find((d) => d.sample !== "") ?? datasets.items[0];
+  if (closure === undefined || table === undefined || dataset === undefined) throw new Error(`${site}: an empty zoo`);
+  const path = `/c/${closure.name}:${closure.version}`;
+  pages = {
+    "01-front": { path: "/", whole: true },
+    "02-search": { path: `/?q=${encodeURIComponent(closure.name)}` },
+    "03-closure": { path },
+    "04-closure-whole": { path, whole: true },
+    "05-closure-training": { path, until: "#training" },
+    "06-closure-data": { path, until: "#data" },
+    "07-table": { path: `/c/${table.name}:${table.version}` },
+    "08-dataset": { path: `/d/${dataset.name}:${dataset.version}`, whole: true },
+    "09-about": { path: "/about" },
+    "10-missing": { path: "/c/no-such-closure" },
+  };
+  await mkdir(folder, { recursive: true });
+  browser = await chromium.launch(chromiumOptions());
+});
+
+afterAll(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+test.each(Object.entries(looks))("%s", async (look, options) => {
+  const context = await browser.newContext({ ...options, reducedMotion: "reduce" });
+  const page = await context.newPage();
+  for (const [name, { path, until, whole }] of Object.entries(pages)) {
+    await page.goto(site + path);
+    await page.waitForLoadState("networkidle");
+    await loadLazily(page);
+    if (until !== undefined) await page.locator(until).evaluate((e) => e.scrollIntoView({ behavior: "instant" }));
+    await page.screenshot({ path: `${folder}${name}-${look}.png`, fullPage: whole ?? false });
+  }
+  await context.close();
+});
+
+/** Pictures are loaded when they come into view. */
+async function loadLazily(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    for (const image of document.images) image.loading = "eager";
+    await Promise.all([...document.images].map((image) => image.decode().catch(() => undefined)));
+  });
+}

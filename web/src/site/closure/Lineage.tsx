@@ -1,0 +1,75 @@
+import type { ClosureDetail, Parent, Version } from "../api/types.ts";
+import { day } from "../state/format.ts";
+import { closurePath, refOf } from "../state/route.ts";
+import { Card } from "../ui/Card.tsx";
+import { Digest } from "../ui/Digest.tsx";
+import { Link } from "../ui/Link.tsx";
+import { Table } from "../ui/Table.tsx";
+import { Text } from "../ui/Text.tsx";
+
+/** Where the closure comes from and what became of it. */
+export function Lineage({ detail }: { readonly detail: ClosureDetail }) {
+  const { versions, parents, children, reference } = detail;
+  return (
+    <Card id="lineage" title="Versions and lineage">
+      <Table
+        caption="Versions"
+        columns={[
+          {
+            name: "Version",
+            heading: true,
+            cell: (v: Version) =>
+              v.digest === reference.digest ? (
+                <>
+                  <Text max={60}>{v.version}</Text> <span className="soft">(this one)</span>
+                </>
+              ) : (
+                <Link href={closurePath(refOf({ name: reference.name, version: v.version }))}>
+                  <Text max={60}>{v.version}</Text>
+                </Link>
+              ),
+          },
+          { name: "Digest", cell: (v) => <Digest digest={v.digest} short picture /> },
+          { name: "Made", cell: (v) => day(v.created) },
+        ]}
+        rows={versions}
+        rowKey={(v) => v.version}
+      />
+      <Relatives title="Made from" none="It was trained from its seed, from nothing else." relatives={parents} />
+      <Relatives title="Made of it" none="Nothing in this zoo was made of it yet." relatives={children} />
+    </Card>
+  );
+}
+
+interface RelativesProps {
+  readonly title: string;
+  readonly none: string;
+  readonly relatives: readonly Parent[];
+}
+
+function Relatives({ title, none, relatives }: RelativesProps) {
+  return (
+    <div>
+      <h3>{title}</h3>
+      {relatives.length === 0 ? (
+        <p className="soft">{none}</p>
+      ) : (
+        <ul className="closure-relatives">
+          {relatives.map((r) => (
+            <li key={r.digest}>
+              <span className="soft">{r.relation}:</span>{" "}
+              {r.name ? (
+                <Link href={closurePath(refOf(r))}>
+                  <Text max={120}>{`${r.name}:${r.version}`}</Text>
+                </Link>
+              ) : (
+                <span>not in this zoo</span>
+              )}{" "}
+              <Digest digest={r.digest} short />
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,80 @@
+import type { Algorithm, Component, Json } from "../../gen/schema.ts";
+import type { ClosureDetail, LayerRow } from "../api/types.ts";
+import { compact, count, shape } from "../state/format.ts";
+import { Card } from "../ui/Card.tsx";
+import { type Fact, Facts } from "../ui/Facts.tsx";
+import { Table } from "../ui/Table.tsx";
+import { Text } from "../ui/Text.tsx";
+
+/** The model, layer by layer, and how it was trained. */
+export function ModelSection({ detail }: { readonly detail: ClosureDetail }) {
+  const { closure, model } = detail;
+  return (
+    <Card id="model" title="Model">
+      <p className="soft">
+        Input: {shape(closure.model.input.shape)}, {closure.model.input.dtype}
+        {closure.model.loss && ` · loss: ${closure.model.loss.slice(0, 60)}`}
+      </p>
+      {model.table.length === 0 ? (
+        <p className="soft">Only the engine itself knows its layers: it was not compiled from a specification here.</p>
+      ) : (
+        <Table
+          caption="Layers"
+          columns={[
+            { name: "Layer", cell: (row: LayerRow) => <Text max={60}>{row.name}</Text>, heading: true },
+            { name: "Kind", cell: (row) => <Text max={120}>{row.kind}</Text> },
+            { name: "Output", cell: (row) => shape(row.output), numeric: true },
+            { name: "Parameters", cell: (row) => (row.parameters ? count(row.parameters) : "–"), numeric: true },
+            { name: "Multiply-adds", cell: (row) => (row.multiplyAdds ? count(row.multiplyAdds) : "–"), numeric: true },
+          ]}
+          rows={model.table}
+          rowKey={(row, i) => `${i} ${row.name}`}
+          footer={
+            <tr>
+              <th scope="row" colSpan={3}>
+                Together
+              </th>
+              <td className="table-number">{count(model.parameters)}</td>
+              <td className="table-number">{count(model.forward)}</td>
+            </tr>
+          }
+        />
+      )}
+      <h3>Algorithm</h3>
+      <Facts facts={algorithmFacts(closure.algorithm, model.train)} />
+    </Card>
+  );
+}
+
+function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
+  const { optimizer, schedule, regularization, batchSize, microbatchSize, steps, seed, aggregation, initializer } =
+    algorithm;
+  const facts: (Fact | undefined)[] = [
+    { name: "Steps", value: count(steps) },
+    { name: "Batch", value: `${count(batchSize)} = ${batchSize / microbatchSize} × ${microbatchSize}` },
+    { name: "Seed", value: String(seed) },
+    component("Optimizer", optimizer),
+    component("Schedule", schedule),
+    regularization && named("Regularisation", regularization),
+    initializer ? { name: "Initial values", value: <Text max={60}>{initializer}</Text> } : undefined,
+    aggregation && { name: "Gradients are summed as", value: `${aggregation.bits}-bit integers` },
+    train > 0 ? { name: "A training example costs", value: `${compact(train)} multiply-adds` } : undefined,
+  ];
+  return facts.filter((fact) => fact !== undefined);
+}
+
+/** A component of the vocabulary, such as {adagrad: {learningRate: 0.02}}, in a line. */
+function component(name: string, value: Component | undefined): Fact | undefined {
+  const entry = Object.entries(value ?? {})[0];
+  return entry && named(name, entry[1], entry[0]);
+}
+
+function named(name: string, values: Readonly<Record<string, Json>>, kind = ""): Fact {
+  const parts = Object.entries(values).map(([key, value]) => `${spaced(key)} ${JSON.stringify(value)}`);
+  return { name, value: <Text max={160}>{[kind, parts.join(", ")].filter(Boolean).join(": ")}</Text> };
+}
+
+/** "learningRate" as "learning rate". */
+function spaced(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+}

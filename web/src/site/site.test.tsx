@@ -1,0 +1,250 @@
+// @vitest-environment jsdom
+// Pages as a visitor meets them, over the fixtures' zoo.
+
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { answer, digestLike, hostile, hostileText, problem, summaries } from "../../fixtures/site.ts";
+import { App } from "./App.tsx";
+import { Api } from "./api/client.ts";
+import { Location } from "./state/location.ts";
+import { ThemeChoice } from "./state/theme.ts";
+
+// A drawing surface is what jsdom has not.
+vi.mock("uplot", () => ({
+  default: class {
+    destroy() {}
+    setSize() {}
+  },
+}));
+
+let root: Root;
+let requests: string[];
+
+beforeAll(() => {
+  vi.stubGlobal("matchMedia", () => ({ matches: false, addEventListener() {}, removeEventListener() {} }));
+  vi.stubGlobal(
+    "ResizeObserver",
+    class {
+      observe() {}
+      disconnect() {}
+    },
+  );
+  window.scrollTo = () => {};
+});
+
+beforeEach(() => {
+  document.body.innerHTML = '<div id="root"></div>';
+  localStorage.clear();
+  delete document.documentElement.dataset.theme;
+  requests = [];
+});
+
+afterEach(() => root.unmount());
+
+type Respond = (url: URL) => { status: number; body: unknown } | undefined;
+
+function visit(path: string, respond: Respond = (url) => answer(url)): void {
+  history.replaceState(null, "", path);
+  const api = new Api("", async (address) => {
+    requests.push(String(address));
+    const { status, body } = respond(new URL(String(address), "http://localhost")) ?? {
+      status: 404,
+      body: problem(404, `${address}: not found`),
+    };
+    return Response.json(body, { status });
+  });
+  const place = document.getElementById("root");
+  if (place === null) throw new Error("no #root");
+  root = createRoot(place);
+  root.render(<App site={{ api, location: new Location(window), theme: new ThemeChoice(window) }} />);
+}
+
+/** Waits for an element that a visitor would find by its words. */
+function find(selector: string, words: string | RegExp = ""): Promise<HTMLElement> {
+  return vi.waitFor(
+    () => {
+      const all = [...document.querySelectorAll<HTMLElement>(selector)];
+      const found = all.find((e) => (words instanceof RegExp ? words.test(text(e)) : text(e).includes(words)));
+      if (found === undefined) throw new Error(`no ${selector} with ${words} in ${document.body.textContent}`);
+      return found;
+    },
+    { timeout: 5000 },
+  );
+}
+
+function text(element: Element): string {
+  return element.textContent ?? "";
+}
+
+function type(input: HTMLElement, value: string): void {
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value")?.set?.call(input, value);
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+describe("the front page", () => {
+  test("shows a card for each closure, with exact figures", async () => {
+    visit("/");
+    const card = await find("article", "A small convolutional network");
+    expect(text(card)).toContain("990/ of 1,000");
+    expect(text(card)).toContain("99.00 %");
+    expect(text(card)).toContain("Verified by 2");
+    expect(card.querySelector("a")?.getAttribute("href")).toBe("/c/glyphs-cnn:1.0.0");
+    expect(card.querySelector("svg")?.getAttribute("aria-label")).toMatch(/^Training loss from/);
+    expect(document.querySelectorAll("article")).toHaveLength(summaries.length);
+    expect(text(await find("[role=status]", "closures"))).toBe("6 closures");
+  });
+
+  test("searches after a rest, and says so in the address", async () => {
+    visit("/");
+    await find("article");
+    const before = requests.length;
+    const input = await find("input[type=search]");
+    type(input, "cul");
+    type(input, "cultivars");
+    await find("[role=status]", "1 closure");
+    expect(location.search).toBe("?q=cultivars");
+    expect(requests.slice(before)).toEqual(["/api/v1/closures?q=cultivars&sort=newest&offset=0&limit=24"]);
+  });
+
+  test("a facet narrows, and clearing brings all back", async () => {
+    visit("/?task=tabular-classification");
+    await find("[role=status]", "1 closure");
+    const clear = await find("button", "Clear");
+    clear.click();
+    await find("[role=status]", "6 closures");
+    expect(location.search).toBe("");
+  });
+
+  test("going back brings the old search back", async () => {
+    visit("/?q=cultivars");
+    await find("[role=status]", "1 closure");
+    (await find("nav a", "About")).click();
+    await find("h1", "The same numbers");
+    history.back();
+    await find("[role=status]", "1 closure");
+    expect(((await find("input[type=search]")) as HTMLInputElement).value).toBe("cultivars");
+  });
+
+  test("leads through pages", async () => {
+    const many = Array.from({ length: 60 }, (_, i) => ({
+      ...(summaries[0] as (typeof summaries)[0]),
+      name: `c${i}`,
+      digest: digestLike(`c${i}`),
+    }));
+    visit("/?page=2", (url) => answer(url, many));
+    await find("nav", "Page 2 of 3");
+    expect((await find("a", "Previous")).getAttribute("href")).toBe("/");
+    (await find("a", "Next")).click();
+    await find("nav", "Page 3 of 3");
+    expect(document.querySelectorAll("article")).toHaveLength(12);
+  });
+
+  test("an empty zoo says how to fill it", async () => {
+    visit("/", (url) => answer(url, []));
+    await find("p", "still empty");
+  });
+
+  test("a failing server says so, and can be asked again", async () => {
+    let down = true;
+    visit("/", (url) => (down ? { status: 503, body: problem(503, "it took too long", "try again") } : answer(url)));
+    expect(text(await find("[role=alert]"))).toContain("it took too long");
+    down = false;
+    (await find("button", "Try again")).click();
+    await find("article");
+  });
+});
+
+describe("a closure’s page", () => {
+  test("shows claims, model, files, lineage and how to cite", async () => {
+    visit("/c/glyphs-cnn:1.0.0");
+    await find("h1", "A small convolutional network");
+    expect(document.title).toBe("A small convolutional network on drawn letters – Reprise");
+    expect(text(await find("#claims tbody tr", "accuracy"))).toContain("990 of 1,000");
+    expect(text(await find("#claims tbody tr", "loss"))).toContain("0.081003");
+    expect(text(await find("#model tfoot"))).toContain("31,786");
+    expect(text(await find("#files tbody"))).toContain("params/model.safetensors");
+    expect(text(await find("#lineage"))).toContain("glyphs-cnn-more:1.0.0");
+    expect(text(await find("#cite pre"))).toContain("@misc{glyphs-cnn");
+    expect(text(await find("#card .markdown"))).toContain("deliberately small");
+    await find("#reproduce h2", "Reproduce");
+    await find("#training [role=img]");
+    const permanent = await find("a", "Permanent link");
+    expect(permanent.getAttribute("href")).toBe(`/c/glyphs-cnn@${digestLike("glyphs-cnn")}`);
+  });
+
+  test("asks for a derivation that nobody has checked", async () => {
+    visit("/c/waste-sorting:1.0.0");
+    await find(".closure-derivation", "byte for byte");
+    expect(requests).toContain(
+      `/api/v1/closure/derivation?ref=${encodeURIComponent(`waste-sorting@${digestLike("waste-sorting")}`)}`,
+    );
+  });
+
+  test("a table’s rows stand where pictures cannot", async () => {
+    visit("/c/cultivars:1.0.0");
+    await find("#data th", "malic acid");
+  });
+
+  test("one that is not there", async () => {
+    visit("/c/nobody:1.0.0");
+    await find("h1", "There is no such closure");
+  });
+
+  test("one of strange parts still shows the rest", async () => {
+    visit("/c/glyphs-cnn", (url) => {
+      const known = answer(url);
+      return url.pathname === "/api/v1/closure/curve" ? { status: 500, body: problem(500, "no journal") } : known;
+    });
+    expect(text(await find("#training [role=alert]"))).toContain("no journal");
+    await find("#files tbody");
+  });
+});
+
+describe("hostile text", () => {
+  test.each(["/c/hostile", "/"])("stays text, on %s", async (path) => {
+    visit(path, (url) => answer(url, [hostile]));
+    const shown = await find("bdi", "<script>");
+    expect(text(shown).length).toBeLessThan(hostileText.length);
+    if (path !== "/") await find(".markdown a", "fine");
+    expect(document.querySelectorAll("#root script, #root style, #root iframe, #root img[src=x]")).toHaveLength(0);
+    expect(document.querySelectorAll("#root [onerror]")).toHaveLength(0);
+    for (const link of document.querySelectorAll("a")) expect(link.protocol).toMatch(/^(https?|mailto):$/);
+    expect("harmed" in window).toBe(false);
+  });
+});
+
+describe("datasets", () => {
+  test("a list", async () => {
+    visit("/d");
+    await find("article", "Drawn letters");
+  });
+
+  test("a dataset, with who uses it", async () => {
+    visit("/d/glyphs:1.0.0");
+    await find("h1", "Drawn letters");
+    expect((await find("img.sheet")).getAttribute("alt")).toContain("train");
+    await find("a", "Nearest centroid");
+  });
+
+  test("one that is not there", async () => {
+    visit("/d/nothing");
+    await find("h1", "There is no such dataset");
+  });
+});
+
+test("an address that leads nowhere", async () => {
+  visit("/no/such/page");
+  await find("h1", "There is no such page");
+});
+
+test("the visitor’s theme is kept", async () => {
+  visit("/about");
+  const button = await find("button.top-theme");
+  button.click();
+  expect(document.documentElement.dataset.theme).toBe("light");
+  button.click();
+  expect(document.documentElement.dataset.theme).toBe("dark");
+  expect(localStorage.getItem("reprise.theme")).toBe("dark");
+  button.click();
+  expect(document.documentElement.dataset.theme).toBeUndefined();
+});

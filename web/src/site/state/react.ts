@@ -1,0 +1,56 @@
+// React's end of the state: what a page shows follows what these hold.
+
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import type { Api } from "../api/client.ts";
+import type { Location } from "./location.ts";
+import { type Loaded, Resource } from "./resource.ts";
+import type { Route } from "./route.ts";
+import type { Theme, ThemeChoice } from "./theme.ts";
+
+export interface Site {
+  readonly api: Api;
+  readonly location: Location;
+  readonly theme: ThemeChoice;
+}
+
+export const SiteContext = createContext<Site | undefined>(undefined);
+
+export function useSite(): Site {
+  const site = useContext(SiteContext);
+  if (site === undefined) throw new Error("a part of the site stands outside SiteContext");
+  return site;
+}
+
+export function useRoute(): Route {
+  const { location } = useSite();
+  return useSyncExternalStore(location.subscribe, () => location.route);
+}
+
+export function useTheme(): Theme {
+  const { theme } = useSite();
+  return useSyncExternalStore(theme.subscribe, theme.get);
+}
+
+/** Loads what the key names, and again when the key changes. */
+export function useLoaded<T>(
+  key: string,
+  load: (api: Api, key: string, signal: AbortSignal) => Promise<T>,
+): Loaded<T> & { readonly retry: () => void } {
+  const { api } = useSite();
+  const [resource] = useState(() => new Resource<T>((k, signal) => load(api, k, signal)));
+  useEffect(() => {
+    resource.want(key);
+    return () => resource.stop();
+  }, [resource, key]);
+  return { ...useSyncExternalStore(resource.subscribe, resource.get), retry: resource.retry };
+}
+
+/** The value as it was when it last stood still for so many milliseconds. */
+export function useSettled<T>(value: T, milliseconds: number): T {
+  const [settled, setSettled] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(value), milliseconds);
+    return () => clearTimeout(timer);
+  }, [value, milliseconds]);
+  return settled;
+}

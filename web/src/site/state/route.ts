@@ -1,0 +1,56 @@
+// Addresses of pages, as values. A reference is name, name:version or name@digest, as on the command line.
+
+export type Route =
+  | { readonly page: "closures"; readonly search: URLSearchParams }
+  | { readonly page: "closure"; readonly ref: string }
+  | { readonly page: "datasets"; readonly search: URLSearchParams }
+  | { readonly page: "dataset"; readonly ref: string }
+  | { readonly page: "about" }
+  | { readonly page: "missing"; readonly path: string };
+
+/** Reads the address of a page. */
+export function parseRoute(path: string, search = ""): Route {
+  const parameters = new URLSearchParams(search);
+  const trimmed = path.replace(/\/+$/, "");
+  if (trimmed === "") return { page: "closures", search: parameters };
+  if (trimmed === "/d") return { page: "datasets", search: parameters };
+  if (trimmed === "/about") return { page: "about" };
+  const found = /^\/([cd])\/(.+)$/.exec(trimmed);
+  const ref = found?.[2] === undefined ? undefined : decode(found[2]);
+  if (found === null || ref === undefined) return { page: "missing", path };
+  return { page: found[1] === "c" ? "closure" : "dataset", ref };
+}
+
+/** decodeURIComponent, but undefined for what it cannot read. */
+function decode(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+interface Named {
+  readonly name: string;
+  readonly version?: string;
+  readonly digest?: string;
+}
+
+/** A reference to this version; where it is not known, to this digest. */
+export function refOf({ name, version, digest }: Named): string {
+  if (version) return `${name}:${version}`;
+  return digest ? `${name}@${digest}` : name;
+}
+
+/** Escapes a reference for a path, but leaves the colon and the at sign, which paths may hold, readable. */
+function pathOf(ref: string): string {
+  return encodeURIComponent(ref).replaceAll("%3A", ":").replaceAll("%40", "@").replaceAll("%2F", "/");
+}
+
+export function closurePath(ref: string): string {
+  return `/c/${pathOf(ref)}`;
+}
+
+export function datasetPath(ref: string): string {
+  return `/d/${pathOf(ref)}`;
+}
