@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { HttpBlobs } from "./blobs.ts";
 import { digestOf, hexOf } from "./digest.ts";
 
@@ -72,5 +72,24 @@ describe("HttpBlobs", () => {
     const source = await blobs(() => {});
     await new Promise((resolve) => server?.close(resolve));
     await expect(source.read(ref)).rejects.toMatchObject({ kind: "fetch", message: expect.stringMatching(/^train/) });
+  });
+});
+
+describe("a connection that breaks", () => {
+  test("is tried again, three times at most", async () => {
+    let calls = 0;
+    vi.stubGlobal("fetch", async () => {
+      calls++;
+      if (calls < 3) throw new TypeError("connection reset");
+      return new Response(new TextEncoder().encode("text"));
+    });
+    const digest = await digestOf(new TextEncoder().encode("text"));
+    expect(new TextDecoder().decode(await new HttpBlobs("http://zoo/").read({ digest, path: "a.txt" }))).toBe("text");
+    calls = -10;
+    await expect(new HttpBlobs("http://zoo/").read({ digest, path: "a.txt" })).rejects.toThrow(
+      "a.txt: connection reset",
+    );
+    expect(calls).toBe(-7);
+    vi.unstubAllGlobals();
   });
 });

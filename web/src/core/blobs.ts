@@ -30,28 +30,48 @@ export class HttpBlobs implements Blobs {
   }
 
   async read(ref: BlobRef): Promise<Uint8Array<ArrayBuffer>> {
-    let response: Response;
-    let bytes: Uint8Array<ArrayBuffer>;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await verified(await this.#fetch(ref), ref.digest, ref.path);
+      } catch (cause) {
+        if (cause instanceof Failure) throw cause;
+        if (attempt === attempts) throw new Failure("fetch", `${ref.path}: ${messageOf(cause)}`, { cause });
+      }
+    }
+  }
+
+  /** One attempt, given up when nothing arrives for a while: connections, and browsers' workers, stall at times. */
+  async #fetch(ref: BlobRef): Promise<Uint8Array<ArrayBuffer>> {
+    const stalled = new AbortController();
+    const giveUp = () => stalled.abort(new Error("the server sends nothing"));
+    let timer = setTimeout(giveUp, stallLimit);
+    const alive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(giveUp, stallLimit);
+    };
     try {
-      response = await fetch(`${this.#base}sha256/${hexOf(ref.digest)}`);
+      const response = await fetch(`${this.#base}sha256/${hexOf(ref.digest)}`, { signal: stalled.signal });
       if (response.status === 404) throw new Failure("damaged", `${ref.path}: the server has no ${ref.digest}`);
       if (!response.ok) throw new Failure("fetch", `${ref.path}: the server answers ${response.status}`);
-      bytes = await collect(response, ref);
-    } catch (cause) {
-      if (cause instanceof Failure) throw cause;
-      throw new Failure("fetch", `${ref.path}: ${messageOf(cause)}`, { cause });
+      return await collect(response, ref, alive);
+    } finally {
+      clearTimeout(timer);
     }
-    return verified(bytes, ref.digest, ref.path);
   }
 }
 
+/** How often a blob is asked for before its failure is final, and how long nothing may arrive, in milliseconds. */
+const attempts = 3;
+const stallLimit = 20_000;
+
 /** Reads a body, and stops as soon as it is longer than the blob can be. */
-async function collect(response: Response, ref: BlobRef): Promise<Uint8Array<ArrayBuffer>> {
+async function collect(response: Response, ref: BlobRef, alive: () => void): Promise<Uint8Array<ArrayBuffer>> {
   const limit = ref.size ?? unstatedLimit;
   const parts: Uint8Array<ArrayBuffer>[] = [];
   let length = 0;
   const reader = response.body?.getReader();
   for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
+    alive();
     length += next.value.length;
     if (length > limit) {
       await reader?.cancel();

@@ -8,6 +8,7 @@ import { Gate } from "./gate.ts";
 import type { Command, Message, Order } from "./protocol.ts";
 import { replay } from "./replay.ts";
 import { verify } from "./verify.ts";
+import type { Work } from "./work.ts";
 
 export interface Surroundings {
   post(message: Message): void;
@@ -36,10 +37,19 @@ async function carryOut(order: Order, gate: Gate, { post, blobs, spawn }: Surrou
   const heart = setInterval(() => post({ type: "alive" }), heartbeat);
   try {
     const source = blobs(order);
-    // Its own replica comes last: the others are asked before this thread is busy.
-    const remote = Array.from({ length: order.workers - 1 }, () => spawn(order));
-    const replicas = [...remote, new LocalReplica(source)];
-    const work = { closure: order.closure, blobs: source, replicas, gate, post };
+    // Its own replica comes last: the others are asked before this thread is busy. They are started when they are first
+    // needed, after the documents: Firefox sometimes stalls a worker that fetches while it starts others.
+    let replicas: readonly Replica[] | undefined;
+    const work: Work = {
+      closure: order.closure,
+      blobs: source,
+      gate,
+      post,
+      get replicas() {
+        replicas ??= [...Array.from({ length: order.workers - 1 }, () => spawn(order)), new LocalReplica(source)];
+        return replicas;
+      },
+    };
     post({ type: "outcome", outcome: await (order.mode === "verify" ? verify(work) : replay(work)) });
   } catch (thrown) {
     post({ type: "failed", failure: encodeFailure(thrown) });

@@ -51,7 +51,7 @@ class Replaying {
   }
 
   async run(): Promise<void> {
-    const { closure: digest, blobs, gate, post, replicas } = this.#work;
+    const { closure: digest, blobs, gate, post } = this.#work;
     post({ type: "phase", phase: "documents" });
     this.opened = await openClosure(blobs, digest);
     const { closure, plan } = this.opened;
@@ -72,7 +72,7 @@ class Replaying {
     });
 
     post({ type: "phase", phase: "engine" });
-    const run = await Run.open(plan, replicas, gate.pass);
+    const run = await Run.open(plan, this.#work.replicas, gate.pass);
 
     post({ type: "phase", phase: "training" });
     const comparison = new Comparison(recorded);

@@ -46,7 +46,7 @@ class Verification {
   }
 
   async run(): Promise<void> {
-    const { closure: digest, blobs, gate, post, replicas } = this.#work;
+    const { closure: digest, blobs, gate, post } = this.#work;
     post({ type: "phase", phase: "documents" });
     this.opened = await openClosure(blobs, digest);
     const { closure, plan } = this.opened;
@@ -61,7 +61,7 @@ class Verification {
       { what: "the parameters", claimed: closure.parameters, observed: stored.parameters },
       { what: "the run (parameters and state)", claimed: closure.run, observed: stored.run },
     );
-    const run = await Run.open(plan, replicas, gate.pass);
+    const run = await Run.open(plan, this.#work.replicas, gate.pass);
     await run.install();
 
     post({ type: "phase", phase: "claims" });
