@@ -1,15 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 // One browser at a time: the machine's cores belong to the workers in it. A first start of Firefox takes a quarter of a
-// minute, a training of an archived closure minutes. A test is tried twice: Firefox has been seen to stall once in a while
-// when it starts workers. A wrong digest does not become right by that.
-const inBrowsers = {
-  environment: "node",
-  fileParallelism: false,
-  testTimeout: 900_000,
-  hookTimeout: 120_000,
-  retry: 1,
-} as const;
+// minute, a training of an archived closure minutes.
+const inBrowsers = { environment: "node", fileParallelism: false, testTimeout: 900_000, hookTimeout: 120_000 } as const;
 
 export default defineConfig({
   test: {
