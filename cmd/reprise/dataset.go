@@ -39,7 +39,7 @@ sheet of its first images, a row for each class.`, exitDamaged),
 }
 
 func (a *app) showDataset(ctx context.Context, reference, sheet string) error {
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}

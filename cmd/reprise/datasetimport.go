@@ -171,7 +171,7 @@ func (a *app) importDataset(ctx context.Context, run importer, f importFlags, ar
 	if err != nil {
 		return err
 	}
-	s, err := a.createStore()
+	s, err := a.createStore(ctx)
 	if err != nil {
 		return err
 	}

@@ -78,11 +78,10 @@ type demo struct {
 }
 
 func (d *demo) run(ctx context.Context) error {
-	store, err := d.app.storePath()
-	if err != nil {
+	d.report.Directory, d.report.Store = d.dir, d.app.storePlace()
+	if _, err := kindOfStore(d.report.Store); err != nil {
 		return err
 	}
-	d.report.Directory, d.report.Store = d.dir, store
 	if err := os.MkdirAll(d.dir, 0o777); err != nil {
 		return err
 	}
@@ -179,7 +178,7 @@ func (d *demo) closure(reference, folder string, train func(out string) ([]strin
 
 // published returns what the store has under a reference, or nil.
 func (d *demo) published(ctx context.Context, reference string) (*schema.PublishReport, error) {
-	s, err := d.app.openStore()
+	s, err := d.app.openStore(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ removing the damaged file.`, exitDamaged),
 }
 
 func (a *app) fsck(ctx context.Context) error {
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func listCommand(a *app) *cobra.Command {
 
 // entries prints what a question to the store gives.
 func (a *app) entries(ctx context.Context, ask func(context.Context, zoo.Store) ([]schema.ListEntry, error)) error {
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}

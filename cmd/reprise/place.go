@@ -12,53 +12,7 @@ import (
 	"github.com/reprise-ml/reprise/runner"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
-	"github.com/reprise-ml/reprise/zoo/directory"
 )
-
-// defaultStore is where closures live if nobody says otherwise.
-const defaultStore = "./.reprise"
-
-// storePath is the directory of the store.
-func (a *app) storePath() (string, error) {
-	s := a.store
-	if s == "" {
-		s = os.Getenv("REPRISE_STORE")
-	}
-	if s == "" {
-		s = defaultStore
-	}
-	if scheme, _, ok := strings.Cut(s, "://"); ok {
-		switch scheme {
-		case "s3", "oci", "http", "https":
-			return "", usagef("name a directory, such as --store ./zoo", "stores at %s:// are not in this release", scheme)
-		}
-		return "", usagef("name a directory, such as --store ./zoo", "%q is not a kind of store", scheme+"://")
-	}
-	return s, nil
-}
-
-// openStore opens the store that there is.
-func (a *app) openStore() (zoo.Store, error) {
-	path, err := a.storePath()
-	if err != nil {
-		return nil, err
-	}
-	s, err := directory.Open(path)
-	if errors.Is(err, zoo.ErrNotFound) {
-		return nil, withHint(fmt.Errorf("there is no store in %s: %w", path, zoo.ErrNotFound),
-			"name it with --store, or begin one: reprise dataset import")
-	}
-	return s, err
-}
-
-// createStore opens the store, or makes it.
-func (a *app) createStore() (zoo.Store, error) {
-	path, err := a.storePath()
-	if err != nil {
-		return nil, err
-	}
-	return directory.Create(path)
-}
 
 // isDirectory tells a closure directory from a reference.
 func isDirectory(arg string) bool {
@@ -75,7 +29,7 @@ func (a *app) loadArchive(ctx context.Context, arg string) (*runner.Archive, err
 	if isDirectory(arg) {
 		return a.directoryArchive(ctx, arg)
 	}
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +66,7 @@ func (a *app) directoryArchive(ctx context.Context, dir string) (*runner.Archive
 	return &runner.Archive{
 		Closure: d.Closure, Digest: m.Digest(), Blobs: d.Blobs(),
 		Dataset: func(ctx context.Context, c schema.ClosureDataset) (*schema.Dataset, closure.Blobs, error) {
-			s, err := a.openStore()
+			s, err := a.openStore(ctx)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -21,11 +21,26 @@ func TestWhereTheStoreIs(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("REPRISE_STORE", c.variable)
-			got, err := (&app{store: c.flag}).storePath()
-			if err != nil || got != c.want {
-				t.Errorf("%q, %v, want %q", got, err, c.want)
+			if got := (&app{store: c.flag}).storePlace(); got != c.want {
+				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// What is in front of :// is the kind of store, in any case of letters; all else is a directory.
+func TestKindsOfStores(t *testing.T) {
+	for place, want := range map[string]string{
+		"zoo": "directory", "./a:b": "directory", "/a://b": "directory", "C:/zoo": "directory", "ftp://a": "", "FTP://a": "",
+	} {
+		kind, err := kindOfStore(place)
+		if kind.name != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v; want %q", place, kind.name, err, want)
+		}
+	}
+	t.Setenv("REPRISE_STORE", "ftp://host")
+	if _, err := (&app{}).openStore(t.Context()); err == nil || !strings.Contains(hintOf(err), "./zoo") {
+		t.Errorf("an unknown kind in the variable: %v", err)
 	}
 }
 

@@ -47,7 +47,7 @@ func (a *app) publish(ctx context.Context, dir string, tags []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := a.createStore()
+	s, err := a.createStore(ctx)
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,7 @@ func (a *app) pull(ctx context.Context, reference, dir string) error {
 	if dir == "" {
 		return usagef("name the directory to write", "-o DIR is missing")
 	}
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}

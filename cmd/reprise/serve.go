@@ -50,11 +50,12 @@ that are under way. Port 0 is any free one; with --json the answer names the add
 
 // serve serves the store until the context ends; ready is told the address, unless it is nil.
 func (a *app) serve(ctx context.Context, address string, ready func(url string)) error {
-	path, err := a.storePath()
+	place := a.storePlace()
+	kind, err := kindOfStore(place)
 	if err != nil {
 		return err
 	}
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}
@@ -65,10 +66,10 @@ func (a *app) serve(ctx context.Context, address string, ready func(url string))
 	}
 	defer l.Close()
 	service := api.New(api.Options{
-		Store: s, Kind: "directory", Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{}, Assets: a.assets(), Log: a.requestLog(),
+		Store: s, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{}, Assets: a.assets(), Log: a.requestLog(),
 	})
 	defer service.Close()
-	answer := schema.ServeReport{URL: "http://" + l.Addr().String() + "/", Store: path}
+	answer := schema.ServeReport{URL: "http://" + l.Addr().String() + "/", Store: place}
 	err = a.answer(answer, func(w io.Writer) {
 		fmt.Fprintf(w, "Serving %s at %s\n", answer.Store, a.style(styleBold, answer.URL))
 	})

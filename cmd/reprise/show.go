@@ -32,7 +32,7 @@ it shows what reprise dataset show does. With --json the answer is the object's 
 
 func (a *app) show(ctx context.Context, arg string) error {
 	if !isDirectory(arg) {
-		s, err := a.openStore()
+		s, err := a.openStore(ctx)
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ func (a *app) loadProject(ctx context.Context, path string, steps int64) (*proje
 
 // findDatasets finds what the roles refer to.
 func (a *app) findDatasets(ctx context.Context, p *project) error {
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}

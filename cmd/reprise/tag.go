@@ -29,7 +29,7 @@ func (a *app) tag(ctx context.Context, reference, tag string) error {
 	if err := schema.CheckTag(tag); err != nil {
 		return usagef("give a word, such as best", "%s", err)
 	}
-	s, err := a.openStore()
+	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
 	}
