@@ -180,7 +180,7 @@ func missingBlobs(ctx context.Context, in Blobs, m *closure.Manifest, n int) ([]
 	group.SetLimit(jobs(n))
 	for i, d := range all {
 		group.Go(func() error {
-			size, err := in.Stat(ctx, d.Digest)
+			size, err := use(ctx, in, d.Digest)
 			if err != nil && !errors.Is(err, ErrNotFound) {
 				return err
 			}

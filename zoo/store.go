@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"time"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
@@ -106,7 +107,58 @@ type BlobLister interface {
 	AllBlobs(ctx context.Context) iter.Seq2[schema.Digest, error]
 }
 
-// BlobDeleter can forget blobs. Only garbage collection calls it.
+// Sweeper is what garbage collection (Collect) needs of a store. A store without it collects its garbage by itself, or never.
+//
+// What makes a sweep safe beside writers is that a use is noted: a blob that a writer stored, or found and counts on, is
+// younger than any grace period, and Use and Sweep of one blob exclude each other. Put of a blob that is there is a use too.
+// A place that cannot exclude them itself does it with a note of its own: Sweep writes that the blob is doomed, looks at its
+// age again, deletes, and takes the note away; Use notes the use, then waits while the blob is doomed, then looks whether it
+// is still there. Uses of blobs younger than Fresh need not be noted, so that a publisher does not write a lot of them.
+type Sweeper interface {
+	// Uses yields every blob with its size and when it was last stored or used, by the clock of the place, in any order,
+	// each once. An error is yielded last, with the zero value.
+	Uses(ctx context.Context) iter.Seq2[BlobUse, error]
+
+	// Use is Stat by a writer that counts on the blob from now on. A blob whose use cannot be noted may be ErrNotFound,
+	// so that the writer sends it again.
+	Use(ctx context.Context, d schema.Digest) (size int64, err error)
+
+	// Sweep removes the blob unless it was stored or used after unusedSince, and reports whether it did. A blob that is
+	// not there was not swept.
+	Sweep(ctx context.Context, d schema.Digest, unusedSince time.Time) (swept bool, err error)
+
+	// DropReferrer removes the marker of an object about subject; one that is not there is success.
+	DropReferrer(ctx context.Context, subject, referrer schema.Digest) error
+
+	// SweepUploads removes what unfinished writes have left that nobody went on with after unusedSince, or only counts it.
+	SweepUploads(ctx context.Context, unusedSince time.Time, countOnly bool) (Leftovers, error)
+}
+
+// Fresh is the age below which a blob counts as used without a note. Grace periods are longer.
+const Fresh = 30 * time.Minute
+
+// BlobUse is a blob and when a writer last stored it or counted on it.
+type BlobUse struct {
+	Digest schema.Digest
+	Size   int64
+	Last   time.Time
+}
+
+// Leftovers are the files of unfinished writes.
+type Leftovers struct {
+	Files int64
+	Bytes int64
+}
+
+// use is Stat for a writer.
+func use(ctx context.Context, in Blobs, d schema.Digest) (int64, error) {
+	if sweeper, ok := in.(Sweeper); ok {
+		return sweeper.Use(ctx, d)
+	}
+	return in.Stat(ctx, d)
+}
+
+// BlobDeleter can forget blobs, whoever counts on them.
 type BlobDeleter interface {
 	// DeleteBlob removes the blob; one that is not there is success.
 	DeleteBlob(ctx context.Context, d schema.Digest) error
@@ -127,8 +179,17 @@ type PathFinder interface {
 
 // Scoped is implemented by stores that keep the blobs of each name apart, as a registry does with repositories.
 type Scoped interface {
-	// BlobsOf returns the blobs of one name.
+	// BlobsOf returns the blobs of one name. Where referrers are found by name too, it implements Referrers.
 	BlobsOf(name string) Blobs
+}
+
+// ReferrersOf returns the referrers of the objects of a name: those of Scoped.BlobsOf where that has them, since a registry
+// finds them in the name's repository alone, and those of s elsewhere.
+func ReferrersOf(s Store, name string) Referrers {
+	if referrers, ok := BlobsOf(s, name).(Referrers); ok {
+		return referrers
+	}
+	return s
 }
 
 // BlobsOf returns the blobs through which the objects of a name are read and written: a part of s where s is Scoped, and

@@ -84,19 +84,20 @@ func (s *Store) Path(ctx context.Context, d schema.Digest) (string, error) {
 }
 
 // Put implements zoo.Blobs. A blob that is there with another size was cut short by something else than this package,
-// and is replaced.
+// and is replaced. So is one whose use cannot be noted.
 func (s *Store) Put(ctx context.Context, d schema.Digest, size int64, r io.Reader) error {
 	if err := zoo.CheckPut(ctx, d, size); err != nil {
 		return err
 	}
-	have, err := s.Stat(ctx, d)
-	exists := err == nil
+	have, err := s.Use(ctx, d)
+	if err == nil && have == size {
+		return s.syncBlobs()
+	}
 	if err != nil && !errors.Is(err, zoo.ErrNotFound) {
 		return err
 	}
-	if exists && have == size {
-		return s.syncBlobs()
-	}
+	_, err = os.Lstat(s.disk.abs(zoo.BlobPath(d)))
+	exists := err == nil // with another size, or as somebody's whose use cannot be noted
 	temp, err := s.disk.upload(zoo.VerifyUpload(ctx, r, d, size))
 	if err != nil {
 		return err

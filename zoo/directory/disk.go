@@ -41,6 +41,7 @@ const (
 	opLink    = "link"
 	opRename  = "rename"
 	opRemove  = "remove"
+	opTouch   = "touch"
 	opSyncDir = "syncdir"
 )
 

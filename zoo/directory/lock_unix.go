@@ -6,9 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/reprise-ml/reprise/zoo"
 )
@@ -49,4 +52,13 @@ func (d disk) lock(ctx context.Context) (unlock func(), err error) {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// touch sets a file's modification time to now, which everybody may do who may write the file.
+func touch(path string) error {
+	now := []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, path, now, 0); err != nil {
+		return &fs.PathError{Op: "touch", Path: path, Err: err}
+	}
+	return nil
 }

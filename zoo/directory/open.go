@@ -27,6 +27,7 @@ var (
 	_ zoo.Store       = (*Store)(nil)
 	_ zoo.BlobLister  = (*Store)(nil)
 	_ zoo.BlobDeleter = (*Store)(nil)
+	_ zoo.Sweeper     = (*Store)(nil)
 	_ zoo.RangeReader = (*Store)(nil)
 	_ zoo.PathFinder  = (*Store)(nil)
 )

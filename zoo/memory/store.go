@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
@@ -21,7 +22,7 @@ import (
 // Store is an empty store until something is put into it. Its methods are those of zoo.Store.
 type Store struct {
 	mu        sync.Mutex
-	blobs     map[schema.Digest][]byte
+	blobs     map[schema.Digest]*blob
 	refs      map[string]zoo.Entry // by zoo.VersionPath and zoo.TagPath
 	referrers map[schema.Digest]map[schema.Digest]zoo.Entry
 }
@@ -30,13 +31,20 @@ var (
 	_ zoo.Store       = (*Store)(nil)
 	_ zoo.BlobLister  = (*Store)(nil)
 	_ zoo.BlobDeleter = (*Store)(nil)
+	_ zoo.Sweeper     = (*Store)(nil)
 	_ zoo.RangeReader = (*Store)(nil)
 )
+
+// blob is its bytes and when a writer last stored it or counted on it.
+type blob struct {
+	bytes []byte
+	used  time.Time
+}
 
 // New makes an empty store.
 func New() *Store {
 	return &Store{
-		blobs:     map[schema.Digest][]byte{},
+		blobs:     map[schema.Digest]*blob{},
 		refs:      map[string]zoo.Entry{},
 		referrers: map[schema.Digest]map[schema.Digest]zoo.Entry{},
 	}
@@ -84,7 +92,7 @@ func (s *Store) blob(ctx context.Context, d schema.Digest) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s: %w", d, zoo.ErrNotFound)
 	}
-	return b, nil
+	return b.bytes, nil
 }
 
 // Put implements zoo.Blobs.
@@ -92,7 +100,7 @@ func (s *Store) Put(ctx context.Context, d schema.Digest, size int64, r io.Reade
 	if err := zoo.CheckPut(ctx, d, size); err != nil {
 		return err
 	}
-	if _, err := s.blob(ctx, d); !errors.Is(err, zoo.ErrNotFound) {
+	if _, err := s.Use(ctx, d); !errors.Is(err, zoo.ErrNotFound) {
 		return err
 	}
 	b, err := io.ReadAll(zoo.VerifyUpload(ctx, r, d, size))
@@ -101,7 +109,7 @@ func (s *Store) Put(ctx context.Context, d schema.Digest, size int64, r io.Reade
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.blobs[d] = b
+	s.blobs[d] = &blob{b, time.Now()}
 	return nil
 }
 

@@ -22,6 +22,7 @@ func Run(t *testing.T, newStore func(t *testing.T) zoo.Store) {
 	}{
 		{"blobs", blobTests},
 		{"abilities", abilityTests},
+		{"sweeps", sweepTests},
 		{"versions", versionTests},
 		{"tags", tagTests},
 		{"referrers", referrerTests},
