@@ -188,7 +188,7 @@ func (c *catalogue) object(ctx context.Context, name, version string, e zoo.Entr
 	if o.Closure == nil {
 		return &o, nil
 	}
-	o.Records, err = c.count(ctx, e.Digest)
+	o.Records, err = c.count(ctx, name, e.Digest)
 	return &o, err
 }
 
@@ -205,11 +205,11 @@ func (c *catalogue) entry(ctx context.Context, name, version string) (zoo.Entry,
 }
 
 // count looks at the records about an object. None is signed in a way that this release can check.
-func (c *catalogue) count(ctx context.Context, d schema.Digest) (Records, error) {
+func (c *catalogue) count(ctx context.Context, name string, d schema.Digest) (Records, error) {
 	if known, ok := c.records.Load(d); ok {
 		return known.(Records), nil
 	}
-	about, err := c.store.Referrers(ctx, d)
+	about, err := zoo.ReferrersOf(c.store, name).Referrers(ctx, d)
 	if err != nil {
 		return Records{}, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
 )
 
 // Limits of what a closure's page shows.
@@ -84,7 +85,7 @@ func (s *Service) text(ctx context.Context, o *stored, path string) (string, err
 
 // verifications reads the records about a closure, the newest first. Those that cannot be read are left out.
 func (s *Service) verifications(ctx context.Context, o *stored) ([]Verification, error) {
-	about, err := s.store.Referrers(ctx, o.digest)
+	about, err := zoo.ReferrersOf(s.store, o.name).Referrers(ctx, o.digest)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func (s *Service) postVerification(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	about, err := s.store.Referrers(ctx, q.Closure)
+	about, err := zoo.ReferrersOf(s.store, name).Referrers(ctx, q.Closure)
 	if err != nil {
 		return err
 	}
@@ -126,5 +126,5 @@ func (s *Service) keep(ctx context.Context, name string, m *closure.Manifest, do
 	if err := blobs.Put(ctx, m.Digest(), int64(len(manifest)), bytes.NewReader(manifest)); err != nil {
 		return err
 	}
-	return s.store.PutReferrer(ctx, m.Subject.Digest, zoo.EntryOf(m))
+	return zoo.ReferrersOf(s.store, name).PutReferrer(ctx, m.Subject.Digest, zoo.EntryOf(m))
 }

@@ -30,7 +30,7 @@ type FsckOptions struct {
 //
 // The error is for a store that could not be read to the end; damage is in the report alone.
 func Fsck(ctx context.Context, s Store, opts FsckOptions) (schema.FsckReport, error) {
-	f := &fsck{store: s, opts: opts, blobs: map[schema.Digest]blobState{}, damaged: map[string]schema.DamagedBlob{}}
+	f := &fsck{store: s, opts: opts, blobs: map[scopedBlob]blobState{}, damaged: map[string]schema.DamagedBlob{}}
 	if err := f.listed(ctx); err != nil {
 		return schema.FsckReport{}, err
 	}
@@ -51,8 +51,22 @@ type fsck struct {
 
 	mu      sync.Mutex
 	checked int64
-	blobs   map[schema.Digest]blobState
+	blobs   map[scopedBlob]blobState
 	damaged map[string]schema.DamagedBlob // by path
+}
+
+// scopedBlob is a blob of a name, or of all names where the store does not keep them apart.
+type scopedBlob struct {
+	name   string
+	digest schema.Digest
+}
+
+// scope is the name by which blobs are told apart.
+func (f *fsck) scope(name string) string {
+	if _, ok := f.store.(Scoped); ok {
+		return name
+	}
+	return ""
 }
 
 // blobState is what is known of a blob that was looked at.
@@ -75,7 +89,7 @@ func (f *fsck) listed(ctx context.Context) error {
 			break
 		}
 		group.Go(func() error {
-			_, err := f.blob(ctx, f.store, d)
+			_, err := f.blob(ctx, f.store, scopedBlob{digest: d})
 			if errors.Is(err, ErrNotFound) {
 				return nil // collected since it was listed
 			}
@@ -86,14 +100,14 @@ func (f *fsck) listed(ctx context.Context) error {
 }
 
 // blob reads a blob once and remembers what it found. The error ErrNotFound leaves no trace.
-func (f *fsck) blob(ctx context.Context, in closure.Blobs, d schema.Digest) (blobState, error) {
+func (f *fsck) blob(ctx context.Context, in closure.Blobs, b scopedBlob) (blobState, error) {
 	f.mu.Lock()
-	state, known := f.blobs[d]
+	state, known := f.blobs[b]
 	f.mu.Unlock()
 	if known {
 		return state, nil
 	}
-	size, err := readThrough(ctx, in, d)
+	size, err := readThrough(ctx, in, b.digest)
 	var damaged *schema.Damaged
 	if err != nil && !errors.As(err, &damaged) {
 		return blobState{}, err
@@ -101,7 +115,7 @@ func (f *fsck) blob(ctx context.Context, in closure.Blobs, d schema.Digest) (blo
 	state = blobState{size: size, present: err == nil}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.blobs[d] = state
+	f.blobs[b] = state
 	if damaged != nil {
 		for _, b := range damaged.Blobs {
 			f.damaged[b.Path] = b
@@ -174,7 +188,7 @@ func (f *fsck) entry(ctx context.Context, name, path string, e Entry, err error)
 	if err := f.object(ctx, name, path, e); err != nil {
 		return err
 	}
-	about, err := f.store.Referrers(ctx, e.Digest)
+	about, err := ReferrersOf(f.store, name).Referrers(ctx, e.Digest)
 	if errors.As(err, &invalid) {
 		f.damage(schema.DamagedBlob{Path: invalid.Document, Reason: reason(invalid)})
 		return nil
@@ -193,7 +207,7 @@ func (f *fsck) entry(ctx context.Context, name, path string, e Entry, err error)
 // object checks the manifest to which the entry at path points, and the blobs that it names.
 func (f *fsck) object(ctx context.Context, name, path string, e Entry) error {
 	blobs := BlobsOf(f.store, name)
-	usable, err := f.promised(ctx, blobs, path, e.Digest, e.Size)
+	usable, err := f.promised(ctx, blobs, name, path, e.Digest, e.Size)
 	if err != nil || !usable || Kind(e.ArtifactType) == e.ArtifactType {
 		return err
 	}
@@ -206,7 +220,7 @@ func (f *fsck) object(ctx context.Context, name, path string, e Entry) error {
 		return err
 	}
 	for _, d := range distinct(m.Blobs()) {
-		if _, err := f.promised(ctx, blobs, BlobPath(e.Digest), d.Digest, d.Size); err != nil {
+		if _, err := f.promised(ctx, blobs, name, BlobPath(e.Digest), d.Digest, d.Size); err != nil {
 			return err
 		}
 	}
@@ -214,8 +228,8 @@ func (f *fsck) object(ctx context.Context, name, path string, e Entry) error {
 }
 
 // promised checks a blob that the document at path promises, and reports whether it is whole.
-func (f *fsck) promised(ctx context.Context, in closure.Blobs, path string, d schema.Digest, size int64) (bool, error) {
-	state, err := f.blob(ctx, in, d)
+func (f *fsck) promised(ctx context.Context, in closure.Blobs, name, path string, d schema.Digest, size int64) (bool, error) {
+	state, err := f.blob(ctx, in, scopedBlob{f.scope(name), d})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		f.damage(schema.DamagedBlob{Path: BlobPath(d), Expected: d})

@@ -95,6 +95,8 @@ type Capabilities struct {
 	ConditionalWrites bool
 	// Catalogue: Names works.
 	Catalogue bool
+	// PartialCatalogue: what Names lists is there, but names may be missing that were published by others.
+	PartialCatalogue bool
 }
 
 // The abilities below are optional. A caller finds them by a type assertion on the Store; a wrapper that embeds a Store
@@ -177,9 +179,12 @@ type PathFinder interface {
 	Path(ctx context.Context, d schema.Digest) (string, error)
 }
 
-// Scoped is implemented by stores that keep the blobs of each name apart, as a registry does with repositories.
+// Scoped is implemented by stores that keep the objects of each name apart, as a registry does with repositories. Such a
+// store has no blobs but those of its names: its own methods for them return ErrUnsupported.
 type Scoped interface {
-	// BlobsOf returns the blobs of one name. Where referrers are found by name too, it implements Referrers.
+	// BlobsOf returns the blobs of one name. A name that breaks the rules makes all of its methods return *schema.Invalid.
+	// Where referrers are found by name too, it implements Referrers; PutReferrer then needs the referrer's manifest to be
+	// among the name's blobs, and to have that subject.
 	BlobsOf(name string) Blobs
 }
 

@@ -37,6 +37,12 @@ var argumentTests = []test{
 			wantInvalid(t, name, err)
 			_, err = s.Tags(t.Context(), name)
 			wantInvalid(t, name, err)
+			if _, ok := s.(zoo.Scoped); ok {
+				_, err = zoo.BlobsOf(s, name).Stat(t.Context(), e.Digest)
+				wantInvalid(t, name, err)
+				_, err = zoo.ReferrersOf(s, name).Referrers(t.Context(), e.Digest)
+				wantInvalid(t, name, err)
+			}
 		}
 		wantEmpty(t, s)
 	}},
@@ -75,22 +81,25 @@ var argumentTests = []test{
 			c.spoil(&e)
 			wantInvalid(t, c.name, s.PutVersion(t.Context(), "mnist", "1.0.0", e))
 			wantInvalid(t, c.name, s.SwapTag(t.Context(), "mnist", "latest", schema.Digest{}, e))
-			wantInvalid(t, c.name, s.PutReferrer(t.Context(), schema.DigestOf(nil), e))
+			wantInvalid(t, c.name, zoo.ReferrersOf(s, name).PutReferrer(t.Context(), schema.DigestOf(nil), e))
 		}
 		wantEmpty(t, s)
 	}},
-	{"the zero digest is refused", func(t *testing.T, s zoo.Store) {
+	{"the zero digest is refused", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		var zero schema.Digest
 		_, err := s.Open(t.Context(), zero)
 		wantInvalid(t, "Open", err)
 		_, err = s.Stat(t.Context(), zero)
 		wantInvalid(t, "Stat", err)
 		wantInvalid(t, "Put", s.Put(t.Context(), zero, 1, strings.NewReader("a")))
-		wantInvalid(t, "PutReferrer", s.PutReferrer(t.Context(), zero, EntryFor("a")))
-		_, err = s.Referrers(t.Context(), zero)
+		about := zoo.ReferrersOf(store, name)
+		wantInvalid(t, "PutReferrer", about.PutReferrer(t.Context(), zero, EntryFor("a")))
+		_, err = about.Referrers(t.Context(), zero)
 		wantInvalid(t, "Referrers", err)
 	}},
-	{"a negative size is refused", func(t *testing.T, s zoo.Store) {
+	{"a negative size is refused", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		d := schema.DigestOf([]byte("a"))
 		wantInvalid(t, "Put", s.Put(t.Context(), d, -1, strings.NewReader("a")))
 		wantAbsent(t, s, d)

@@ -1,7 +1,6 @@
 package storetest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -15,7 +14,8 @@ import (
 )
 
 var blobTests = []test{
-	{"what is put is read", func(t *testing.T, s zoo.Store) {
+	{"what is put is read", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		for _, text := range []string{"", "a", strings.Repeat("reprise", 200_000)} {
 			d := put(t, s, text)
 			size, err := s.Stat(t.Context(), d)
@@ -33,19 +33,22 @@ var blobTests = []test{
 			}
 		}
 	}},
-	{"what is not there is not found", func(t *testing.T, s zoo.Store) {
+	{"what is not there is not found", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		d := schema.DigestOf([]byte("absent"))
 		_, err := s.Open(t.Context(), d)
 		wantErr(t, "Open", err, zoo.ErrNotFound)
 		_, err = s.Stat(t.Context(), d)
 		wantErr(t, "Stat", err, zoo.ErrNotFound)
 	}},
-	{"putting again succeeds", func(t *testing.T, s zoo.Store) {
+	{"putting again succeeds", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		d := put(t, s, "twice")
 		put(t, s, "twice")
 		check(t, s.Put(t.Context(), d, 5, failingReader{errors.New("need not be read")}))
 	}},
-	{"wrong bytes are refused", func(t *testing.T, s zoo.Store) {
+	{"wrong bytes are refused", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		for _, c := range []struct {
 			name, bytes, named string
 			size               int64
@@ -67,14 +70,16 @@ var blobTests = []test{
 			t.Log("a refused Put must not spoil a later one")
 		}
 	}},
-	{"an error of the reader is passed on", func(t *testing.T, s zoo.Store) {
+	{"an error of the reader is passed on", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		broken := errors.New("the line was cut")
 		d := schema.DigestOf([]byte("abcd"))
 		err := s.Put(t.Context(), d, 4, io.MultiReader(strings.NewReader("ab"), failingReader{broken}))
 		wantErr(t, "Put", err, broken)
 		wantAbsent(t, s, d)
 	}},
-	{"a done context stops everything", func(t *testing.T, s zoo.Store) {
+	{"a done context stops everything", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		ctx := cancelled(t)
 		d := schema.DigestOf([]byte("abcd"))
 		wantErr(t, "Put", s.Put(ctx, d, 4, strings.NewReader("abcd")), context.Canceled)
@@ -85,7 +90,8 @@ var blobTests = []test{
 		_, err = s.Stat(ctx, d)
 		wantErr(t, "Stat", err, context.Canceled)
 	}},
-	{"a context that ends during Put leaves nothing", func(t *testing.T, s zoo.Store) {
+	{"a context that ends during Put leaves nothing", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		ctx, cancel := context.WithCancel(t.Context())
 		text := strings.Repeat("x", 1<<20)
 		d := schema.DigestOf([]byte(text))
@@ -95,10 +101,24 @@ var blobTests = []test{
 		wantErr(t, "Put", err, context.Canceled)
 		wantAbsent(t, s, d)
 	}},
-	{"manifests are blobs too", func(t *testing.T, s zoo.Store) {
-		o := Object("mnist", "1.0.0", "text")
-		b := o.Manifest.Bytes()
-		check(t, s.Put(t.Context(), o.Manifest.Digest(), int64(len(b)), bytes.NewReader(b)))
+	{"manifests are blobs too", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
+		o := Object(name, "1.0.0", "text")
+		for _, d := range o.Manifest.Blobs() {
+			put(t, s, string(o.Blobs.(Bytes)[d.Digest]))
+		}
+		want := string(o.Manifest.Bytes())
+		d := put(t, s, want)
+		size, err := s.Stat(t.Context(), d)
+		check(t, err)
+		r, err := s.Open(t.Context(), d)
+		check(t, err)
+		got, err := io.ReadAll(r)
+		check(t, err)
+		check(t, r.Close())
+		if string(got) != want || size != int64(len(want)) {
+			t.Errorf("got %d bytes %q, want %q", size, got, want)
+		}
 	}},
 }
 
@@ -144,11 +164,12 @@ var abilityTests = []test{
 		put(t, s, "gone")
 	}},
 	{"OpenRange reads a part", func(t *testing.T, s zoo.Store) {
-		ranger, ok := s.(zoo.RangeReader)
+		blobs := zoo.BlobsOf(s, name)
+		ranger, ok := blobs.(zoo.RangeReader)
 		if !ok {
 			return
 		}
-		d := put(t, s, "0123456789")
+		d := put(t, blobs, "0123456789")
 		for _, c := range []struct {
 			offset, length int64
 			want           string

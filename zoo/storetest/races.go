@@ -33,8 +33,12 @@ var raceTests = []test{
 	{"one publisher of a version wins", func(t *testing.T, s zoo.Store) {
 		for round := range 20 {
 			version := fmt.Sprintf("1.0.%d", round)
+			entries := make([]zoo.Entry, racers)
+			for i := range entries {
+				entries[i] = stored(t, s, name, fmt.Sprint(i))
+			}
 			errs := race(func(i int) error {
-				return s.PutVersion(t.Context(), "mnist", version, EntryFor(fmt.Sprint(i)))
+				return s.PutVersion(t.Context(), name, version, entries[i])
 			})
 			winner := -1
 			for i, err := range errs {
@@ -47,16 +51,17 @@ var raceTests = []test{
 					t.Fatal(err)
 				}
 			}
-			got, err := s.Version(t.Context(), "mnist", version)
+			got, err := s.Version(t.Context(), name, version)
 			check(t, err)
-			if want := EntryFor(fmt.Sprint(winner)); winner < 0 || got != want {
+			if winner < 0 || got != entries[winner] {
 				t.Fatalf("racer %d was told that it won %s, which is %+v", winner, version, got)
 			}
 		}
 	}},
 	{"all publishers of the same succeed", func(t *testing.T, s zoo.Store) {
+		e := stored(t, s, name, "a")
 		for _, err := range race(func(int) error {
-			return s.PutVersion(t.Context(), "mnist", "1.0.0", EntryFor("a"))
+			return s.PutVersion(t.Context(), name, "1.0.0", e)
 		}) {
 			check(t, err)
 		}
@@ -65,17 +70,22 @@ var raceTests = []test{
 		// Every racer makes its moves by compare-and-swap on what it saw. Each successful swap names the digest it
 		// replaced; if none was lost, these form one chain through all entries.
 		const moves = 5
+		var entries [racers][moves]zoo.Entry
+		for i := range entries {
+			for move := range entries[i] {
+				entries[i][move] = stored(t, s, name, fmt.Sprintf("racer %d move %d", i, move))
+			}
+		}
 		var mu sync.Mutex
 		next := map[schema.Digest]schema.Digest{}
 		for _, err := range race(func(i int) error {
-			for move := range moves {
-				e := EntryFor(fmt.Sprintf("racer %d move %d", i, move))
+			for _, e := range entries[i] {
 				for {
-					current, err := s.Tag(t.Context(), "mnist", "latest")
+					current, err := s.Tag(t.Context(), name, "latest")
 					if err != nil && !errors.Is(err, zoo.ErrNotFound) {
 						return err
 					}
-					err = s.SwapTag(t.Context(), "mnist", "latest", current.Digest, e)
+					err = s.SwapTag(t.Context(), name, "latest", current.Digest, e)
 					if errors.Is(err, zoo.ErrTagMoved) {
 						continue
 					}
@@ -104,13 +114,14 @@ var raceTests = []test{
 			}
 			at = to
 		}
-		got, err := s.Tag(t.Context(), "mnist", "latest")
+		got, err := s.Tag(t.Context(), name, "latest")
 		check(t, err)
 		if got.Digest != at {
 			t.Errorf("the tag is at %s, the last move was to %s", got.Digest, at)
 		}
 	}},
-	{"all writers of one blob succeed", func(t *testing.T, s zoo.Store) {
+	{"all writers of one blob succeed", func(t *testing.T, store zoo.Store) {
+		s := zoo.BlobsOf(store, name)
 		text := strings.Repeat("reprise", 50_000)
 		d := schema.DigestOf([]byte(text))
 		for _, err := range race(func(int) error {
@@ -126,12 +137,17 @@ var raceTests = []test{
 	}},
 	{"all referrers of a subject are kept", func(t *testing.T, s zoo.Store) {
 		subject := schema.DigestOf([]byte("subject"))
+		about := zoo.ReferrersOf(s, name)
+		var entries [racers]zoo.Entry
+		for i := range entries {
+			entries[i] = record(t, s, name, subject, fmt.Sprint(i))
+		}
 		for _, err := range race(func(i int) error {
-			return s.PutReferrer(t.Context(), subject, EntryFor(fmt.Sprint(i)))
+			return about.PutReferrer(t.Context(), subject, entries[i])
 		}) {
 			check(t, err)
 		}
-		got, err := s.Referrers(t.Context(), subject)
+		got, err := about.Referrers(t.Context(), subject)
 		check(t, err)
 		if len(got) != racers {
 			t.Errorf("%d of %d referrers were kept", len(got), racers)
@@ -140,7 +156,7 @@ var raceTests = []test{
 	{"racing Publish has one winner", func(t *testing.T, s zoo.Store) {
 		won := 0
 		for _, err := range race(func(i int) error {
-			_, err := zoo.Publish(t.Context(), s, Object("mnist", "1.0.0", fmt.Sprint(i)), zoo.PublishOptions{})
+			_, err := zoo.Publish(t.Context(), s, Object(name, "1.0.0", fmt.Sprint(i)), zoo.PublishOptions{})
 			return err
 		}) {
 			if err == nil {

@@ -2,6 +2,7 @@
 package storetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -54,6 +55,57 @@ func EntryFor(text string) zoo.Entry {
 		Size:         int64(len(text)),
 	}
 }
+
+// stored puts a small object of a name into the store, as a publisher would before its version, and returns its entry.
+// Equal texts give equal entries.
+func stored(t *testing.T, s zoo.Store, name, text string) zoo.Entry {
+	t.Helper()
+	m, blobs := small(text)
+	return keep(t, zoo.BlobsOf(s, name), m, blobs)
+}
+
+// small is the smallest object that registries take: one blob, which is both document and file, and the same for all texts.
+func small(text string) (*closure.Manifest, Bytes) {
+	blobs := Bytes{}
+	return &closure.Manifest{
+		ArtifactType: schema.MediaTypeClosure,
+		Config:       blobs.add(schema.PathClosure, schema.MediaTypeClosure, "{}"),
+		Layers:       []closure.Descriptor{blobs.add(schema.PathReadme, "text/markdown", "{}")},
+		Annotations: map[string]string{
+			"org.opencontainers.image.created":     "2026-01-31T12:00:00Z",
+			"org.opencontainers.image.description": text,
+		},
+	}, blobs
+}
+
+// undated is such an object without a date.
+func undated(text string) (*closure.Manifest, Bytes) {
+	m, blobs := small(text)
+	delete(m.Annotations, "org.opencontainers.image.created")
+	return m, blobs
+}
+
+// record puts a record about a subject into the store, and returns its entry.
+func record(t *testing.T, s zoo.Store, name string, subject schema.Digest, text string) zoo.Entry {
+	t.Helper()
+	m, blobs := small(text)
+	m.ArtifactType, m.Config.MediaType = schema.MediaTypeVerification, schema.MediaTypeVerification
+	m.Subject = &closure.Descriptor{MediaType: closure.MediaTypeManifest, Digest: subject, Size: 7}
+	return keep(t, zoo.BlobsOf(s, name), m, blobs)
+}
+
+func keep(t *testing.T, in zoo.Blobs, m *closure.Manifest, blobs Bytes) zoo.Entry {
+	t.Helper()
+	for d, content := range blobs {
+		check(t, in.Put(t.Context(), d, int64(len(content)), bytes.NewReader(content)))
+	}
+	e := zoo.EntryOf(m)
+	check(t, in.Put(t.Context(), e.Digest, e.Size, bytes.NewReader(m.Bytes())))
+	return e
+}
+
+// name is that of the objects of most tests.
+const name = "mnist"
 
 func put(t *testing.T, s zoo.Blobs, text string) schema.Digest {
 	t.Helper()
