@@ -48,6 +48,26 @@ type PullReport struct {
 	Directory string `json:"directory"`
 }
 
+// CopyReport answers `reprise copy --json` and `import --json`.
+type CopyReport struct {
+	Copied []CopiedReference `json:"copied"`
+	Files  int64             `json:"files"` // sent
+	Bytes  int64             `json:"bytes"`
+	// What was there already.
+	PresentFiles int64 `json:"presentFiles"`
+	PresentBytes int64 `json:"presentBytes"`
+}
+
+// CopiedReference is a version or a tag that a store now has.
+type CopiedReference struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Tag     string `json:"tag,omitempty"`
+	Digest  Digest `json:"digest"`
+	Kind    string `json:"kind"`
+	Present bool   `json:"present,omitempty"` // it was there before
+}
+
 // TagReport answers `reprise tag --json`.
 type TagReport struct {
 	Name   string `json:"name"`

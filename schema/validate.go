@@ -46,6 +46,7 @@ const (
 	KindCompileReport DocumentKind = "compile"
 	KindCheckReport   DocumentKind = "check"
 	KindPullReport    DocumentKind = "pull"
+	KindCopyReport    DocumentKind = "copy"
 	KindTagReport     DocumentKind = "tag"
 	KindVersionReport DocumentKind = "version"
 	KindDemoReport    DocumentKind = "demo"
@@ -58,7 +59,7 @@ func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindListReport, KindPublishReport,
-		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindTagReport,
+		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindFailure,
 	}
 }

@@ -6,9 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
@@ -52,8 +49,8 @@ type PublishOptions struct {
 	Tags []string
 	// Jobs is the number of blobs sent at a time; 0 means 4.
 	Jobs int
-	// Progress, if set, is told how many bytes of how many have been sent. It is called from one goroutine at a time.
-	Progress func(sent, total int64)
+	// Progress, if set, is told of every piece that is sent. It is called from one goroutine at a time.
+	Progress func(Progress)
 }
 
 // Publish stores an object and makes it a version of its name, in the order blobs, manifest, version, tags. Only what the
@@ -73,11 +70,15 @@ func Publish(ctx context.Context, s Store, o Object, opts PublishOptions) (Entry
 			return Entry{}, err
 		}
 	}
-	if err := checkPublishable(ctx, s, o, e); err != nil {
+	if err := checkPublishable(ctx, s, o.Name, o.Version, e); err != nil {
 		return Entry{}, err
 	}
 	blobs := BlobsOf(s, o.Name)
-	if err := send(ctx, blobs, o, opts); err != nil {
+	var parcels []parcel
+	for _, d := range o.Manifest.Blobs() {
+		parcels = append(parcels, parcel{Descriptor: d, label: d.Path(), from: o.Blobs, to: blobs})
+	}
+	if _, err := send(ctx, parcels, opts.Jobs, opts.Progress); err != nil {
 		return Entry{}, err
 	}
 	if err := blobs.Put(ctx, e.Digest, e.Size, bytes.NewReader(manifest)); err != nil {
@@ -121,83 +122,26 @@ func MoveTag(ctx context.Context, s Tags, name, tag string, e Entry) error {
 }
 
 // checkPublishable finds out before anything is sent what would make the version impossible.
-func checkPublishable(ctx context.Context, s Store, o Object, e Entry) error {
-	switch have, err := s.Version(ctx, o.Name, o.Version); {
+func checkPublishable(ctx context.Context, s Versions, name, version string, e Entry) error {
+	switch have, err := s.Version(ctx, name, version); {
 	case err == nil:
-		return SameVersion(o.Name, o.Version, have, e)
+		return SameVersion(name, version, have, e)
 	case !errors.Is(err, ErrNotFound):
 		return err
 	}
-	versions, err := s.Versions(ctx, o.Name)
+	versions, err := s.Versions(ctx, name)
 	if err != nil || len(versions) == 0 {
 		return err
 	}
-	first, err := s.Version(ctx, o.Name, versions[0])
+	first, err := s.Version(ctx, name, versions[0])
 	if err != nil {
 		return err
 	}
 	if first.ArtifactType != e.ArtifactType {
-		return schema.Invalidf(o.Name+":"+o.Version, "name", "the name belongs to a %s, this is a %s: choose another name",
+		return schema.Invalidf(name+":"+version, "name", "the name belongs to a %s, this is a %s: choose another name",
 			Kind(first.ArtifactType), Kind(e.ArtifactType))
 	}
 	return nil
-}
-
-// send puts the blobs of the manifest that the store does not have.
-func send(ctx context.Context, to Blobs, o Object, opts PublishOptions) error {
-	missing, err := missingBlobs(ctx, to, o.Manifest, opts.Jobs)
-	if err != nil {
-		return err
-	}
-	p := &progress{report: opts.Progress}
-	for _, d := range missing {
-		p.total += d.Size
-	}
-	p.add(0)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(jobs(opts.Jobs))
-	for _, d := range missing {
-		group.Go(func() error {
-			r, err := closure.OpenBlob(ctx, o.Blobs, d.Path(), d.Digest, d.Size)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			if err := to.Put(ctx, d.Digest, d.Size, countingReader{r, p}); err != nil {
-				return fmt.Errorf("%s: %w", d.Path(), err)
-			}
-			return nil
-		})
-	}
-	return group.Wait()
-}
-
-// missingBlobs lists, each once and in the manifest's order, the blobs that are not there or not of their size.
-func missingBlobs(ctx context.Context, in Blobs, m *closure.Manifest, n int) ([]closure.Descriptor, error) {
-	all := distinct(m.Blobs())
-	absent := make([]bool, len(all))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(jobs(n))
-	for i, d := range all {
-		group.Go(func() error {
-			size, err := use(ctx, in, d.Digest)
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return err
-			}
-			absent[i] = err != nil || size != d.Size
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	var missing []closure.Descriptor
-	for i, d := range all {
-		if absent[i] {
-			missing = append(missing, d)
-		}
-	}
-	return missing, nil
 }
 
 func distinct(all []closure.Descriptor) []closure.Descriptor {
@@ -210,41 +154,4 @@ func distinct(all []closure.Descriptor) []closure.Descriptor {
 		}
 	}
 	return once
-}
-
-func jobs(n int) int {
-	if n <= 0 {
-		return defaultJobs
-	}
-	return n
-}
-
-// progress adds up what several goroutines have done.
-type progress struct {
-	mu          sync.Mutex
-	done, total int64
-	report      func(done, total int64)
-}
-
-func (p *progress) add(n int64) {
-	if p.report == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done += n
-	p.report(p.done, p.total)
-}
-
-type countingReader struct {
-	r io.Reader
-	p *progress
-}
-
-func (c countingReader) Read(b []byte) (int, error) {
-	n, err := c.r.Read(b)
-	if n > 0 {
-		c.p.add(int64(n))
-	}
-	return n, err
 }

@@ -75,7 +75,8 @@ func TestPublishProgress(t *testing.T) {
 		seen[d.Digest] = true
 	}
 	var last, total int64
-	progress := func(sent, of int64) {
+	progress := func(p zoo.Progress) {
+		sent, of := p.Sent, p.Total
 		if sent < last {
 			t.Errorf("progress went back from %d to %d", last, sent)
 		}

@@ -10,8 +10,8 @@ import (
 
 // PullOptions tune Pull. The zero value is right for most.
 type PullOptions struct {
-	// Progress, if set, is told how many bytes of how many have been written.
-	Progress func(written, total int64)
+	// Progress, if set, is told of every piece that is written.
+	Progress func(Progress)
 }
 
 // Pull writes the object that a reference means to a directory, which must be absent or empty. Every byte is verified;
@@ -25,18 +25,19 @@ func Pull(ctx context.Context, s Store, reference, dir string, opts PullOptions)
 	if err != nil {
 		return Resolved{}, err
 	}
-	p := &progress{report: opts.Progress}
+	total, files := int64(0), map[schema.Digest]closure.Descriptor{}
 	for _, d := range m.Blobs() {
-		p.total += d.Size
+		total += d.Size
+		files[d.Digest] = d
 	}
-	p.add(0)
-	return r, closure.Unpack(ctx, m, countingBlobs{BlobsOf(s, r.Name), p}, dir)
+	return r, closure.Unpack(ctx, m, countingBlobs{BlobsOf(s, r.Name), newProgress(opts.Progress, total), files}, dir)
 }
 
 // countingBlobs reports what is read.
 type countingBlobs struct {
 	closure.Blobs
-	p *progress
+	p     *progress
+	files map[schema.Digest]closure.Descriptor
 }
 
 func (c countingBlobs) Open(ctx context.Context, d schema.Digest) (io.ReadCloser, error) {
@@ -47,5 +48,5 @@ func (c countingBlobs) Open(ctx context.Context, d schema.Digest) (io.ReadCloser
 	return struct {
 		io.Reader
 		io.Closer
-	}{countingReader{r, c.p}, r}, nil
+	}{c.p.file(c.files[d].Path(), c.files[d].Size, r), r}, nil
 }

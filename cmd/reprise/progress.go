@@ -65,15 +65,6 @@ func (p *progress) clear() {
 	}
 }
 
-// bytes reports that done of total bytes are through; what names them.
-func (p *progress) bytes(what string) func(done, total int64) {
-	return func(done, total int64) {
-		if p.due() && total > 0 {
-			p.show(fmt.Sprintf("%s %s %s of %s", what, bar(float64(done)/float64(total), 24), byteCount(done), byteCount(total)))
-		}
-	}
-}
-
 // bar draws a share of a width.
 func bar(share float64, width int) string {
 	n := int(math.Round(share * float64(width)))

@@ -69,14 +69,6 @@ func TestProgress(t *testing.T) {
 			t.Errorf("%q", stderr.String())
 		}
 	})
-	t.Run("bytes", func(t *testing.T) {
-		var stderr bytes.Buffer
-		p := (&app{stderr: &stderr, terminal: true, width: 80}).newProgress()
-		p.bytes("pulling")(1<<20, 1<<22)
-		if !strings.Contains(stderr.String(), "pulling ██████░") || !strings.Contains(stderr.String(), "1.0 MB of 4.0 MB") {
-			t.Errorf("%q", stderr.String())
-		}
-	})
 }
 
 func TestByteCount(t *testing.T) {

@@ -60,9 +60,9 @@ func (a *app) publish(ctx context.Context, dir string, tags []string) error {
 	}
 	_, err = s.Version(ctx, c.Name, c.Version)
 	again := err == nil
-	shown := a.newProgress()
+	shown := a.newTransfer("publishing")
 	e, err := zoo.Publish(ctx, s, zoo.Object{Name: c.Name, Version: c.Version, Manifest: m, Blobs: zoo.Packed(blobs)}, zoo.PublishOptions{
-		Tags: tags, Progress: shown.bytes("publishing"),
+		Tags: tags, Progress: shown.step,
 	})
 	shown.clear()
 	if err != nil {

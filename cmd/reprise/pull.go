@@ -37,8 +37,8 @@ func (a *app) pull(ctx context.Context, reference, dir string) error {
 	if err != nil {
 		return err
 	}
-	shown := a.newProgress()
-	r, err := zoo.Pull(ctx, s, reference, dir, zoo.PullOptions{Progress: shown.bytes("pulling")})
+	shown := a.newTransfer("pulling")
+	r, err := zoo.Pull(ctx, s, reference, dir, zoo.PullOptions{Progress: shown.step})
 	shown.clear()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -15,8 +16,20 @@ import (
 
 // Object is a small closure ready for zoo.Publish. Its parts are texts that only stores could take for a closure; equal
 // texts give equal objects but for their name and version.
-func Object(name, version, text string) zoo.Object {
-	return object(name, version, schema.MediaTypeClosure, schema.PathClosure, map[string]string{
+func Object(name, version, text string) zoo.Object { return Closure(name, version, text) }
+
+// Use is a dataset that a Closure refers to.
+type Use struct {
+	Name   string        `json:"name"`
+	Digest schema.Digest `json:"digest"`
+}
+
+// On is the use of a dataset.
+func On(name string, d schema.Digest) Use { return Use{name, d} }
+
+// Closure is an Object that refers to datasets.
+func Closure(name, version, text string, uses ...Use) zoo.Object {
+	return object(name, version, schema.MediaTypeClosure, schema.PathClosure, uses, map[string]string{
 		schema.PathEngine:     "engine of " + text,
 		schema.PathParameters: "parameters of " + text,
 		schema.PathReadme:     "shared by all",
@@ -26,14 +39,35 @@ func Object(name, version, text string) zoo.Object {
 
 // Dataset is a small dataset ready for zoo.Publish.
 func Dataset(name, version, text string) zoo.Object {
-	return object(name, version, schema.MediaTypeDataset, closure.PathDataset, map[string]string{
+	return object(name, version, schema.MediaTypeDataset, closure.PathDataset, nil, map[string]string{
 		"train/0.bin": "records of " + text,
 	})
 }
 
-func object(name, version, artifactType, document string, files map[string]string) zoo.Object {
+// Referrer is an object about another, as tools for signatures write it: with the empty config of the OCI image specification
+// and a file without a title. The blobs include its manifest.
+func Referrer(about zoo.Entry, text string) (zoo.Entry, Bytes) {
+	const artifactType, empty = "application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.oci.empty.v1+json"
+	blobs := Bytes{}
+	config, layer := blobs.add("", empty, "{}"), blobs.add("", artifactType, text)
+	manifest := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"artifactType":%q,"config":{"mediaType":%q,"digest":%q,"size":2},`+
+		`"layers":[{"mediaType":%q,"digest":%q,"size":%d}],"subject":{"mediaType":%q,"digest":%q,"size":%d}}`,
+		closure.MediaTypeManifest, artifactType, empty, config.Digest, artifactType, layer.Digest, layer.Size,
+		about.MediaType, about.Digest, about.Size)
+	m := blobs.add("", closure.MediaTypeManifest, manifest)
+	return zoo.Entry{ArtifactType: artifactType, Digest: m.Digest, MediaType: closure.MediaTypeManifest, Size: m.Size}, blobs
+}
+
+func object(name, version, artifactType, document string, uses []Use, files map[string]string) zoo.Object {
 	blobs := Bytes{}
 	config := fmt.Sprintf(`{"name":%q,"version":%q}`, name, version)
+	if len(uses) > 0 {
+		list, err := json.Marshal(uses)
+		if err != nil {
+			panic(err) // names and digests encode
+		}
+		config = fmt.Sprintf(`{"name":%q,"version":%q,"datasets":%s}`, name, version, list)
+	}
 	m := &closure.Manifest{
 		ArtifactType: artifactType,
 		Config:       blobs.add(document, artifactType, config),

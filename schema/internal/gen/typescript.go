@@ -47,6 +47,7 @@ var typeNames = map[string]string{
 	"compile":        "CompileReport",
 	"check":          "CheckReport",
 	"pull":           "PullReport",
+	"copy":           "CopyReport",
 	"tag":            "TagReport",
 	"version":        "VersionReport",
 	"demo":           "DemoReport",

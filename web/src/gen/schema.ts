@@ -686,6 +686,22 @@ export type PullReport = {
   readonly version?: Version;
 };
 
+/** What reprise copy --json and import --json print. */
+export type CopyReport = {
+  readonly bytes: Count;
+  readonly copied: readonly {
+    readonly digest: Digest;
+    readonly kind: string;
+    readonly name: Name;
+    readonly present?: boolean;
+    readonly tag?: string;
+    readonly version?: Version;
+  }[];
+  readonly files: Count;
+  readonly presentBytes: Count;
+  readonly presentFiles: Count;
+};
+
 /** What reprise tag --json prints. */
 export type TagReport = {
   readonly digest: Digest;
