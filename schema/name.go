@@ -12,6 +12,8 @@ const MaxName = 128
 var (
 	namePart = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*$`)
 	tagText  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	// digestText is a digest as some clients of registries spell it in a tag, or without its algorithm.
+	digestText = regexp.MustCompile(`^(sha256-)?[0-9a-f]{64}$`)
 )
 
 // CheckName says why s is not the name of a closure or dataset, `[owner/]part`, or nil. Parts are those of repositories
@@ -37,14 +39,15 @@ func CheckName(s string) error {
 	return nil
 }
 
-// CheckTag says why s is not a tag, or nil. A tag may look neither like a version nor like a digest.
+// CheckTag says why s is not a tag, or nil. A tag may be neither a version nor a digest; v1.0.0, which images often have, is a
+// tag like any other.
 func CheckTag(s string) error {
 	switch {
 	case !tagText.MatchString(s):
 		return fmt.Errorf("%q is not a tag: use up to 128 letters, digits and . _ - and begin with a letter, a digit or _", shorten(s))
-	case CheckVersion(strings.TrimPrefix(s, "v")) == nil:
-		return fmt.Errorf("%q is not a tag: it looks like a version", s)
-	case strings.HasPrefix(s, "sha256-") || len(s) == 64 && strings.Trim(s, "0123456789abcdef") == "":
+	case CheckVersion(s) == nil:
+		return fmt.Errorf("%q is not a tag: it is a version", s)
+	case digestText.MatchString(s):
 		return fmt.Errorf("%q is not a tag: it looks like a digest", s)
 	}
 	return nil

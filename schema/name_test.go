@@ -27,13 +27,13 @@ func TestCheckName(t *testing.T) {
 }
 
 func TestCheckTag(t *testing.T) {
-	for _, good := range []string{"latest", "v1", "1.0", "paper-2026", "_x", "Best.Of_3", "2026"} {
+	for _, good := range []string{"latest", "v1", "1.0", "paper-2026", "_x", "Best.Of_3", "2026", "v1.0.0", "sha256-" + strings.Repeat("ab", 32) + ".sig"} {
 		if err := schema.CheckTag(good); err != nil {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
 	for _, bad := range []string{
-		"", "1.0.0", "v1.0.0", "1.0.0-rc.1", "-x", ".x", "a/b", "a:b", "a b", "a+b", "x\n", strings.Repeat("x", 129),
+		"", "1.0.0", "1.0.0-rc.1", "-x", ".x", "a/b", "a:b", "a b", "a+b", "x\n", strings.Repeat("x", 129),
 		strings.Repeat("ab", 32), "sha256-" + strings.Repeat("ab", 32),
 	} {
 		if schema.CheckTag(bad) == nil {

@@ -122,6 +122,17 @@ func Swap(name, tag string, current, old, want schema.Digest) (done bool, err er
 	return false, fmt.Errorf("%s:%s: %w: it is at %s, and was expected at %s", name, tag, ErrTagMoved, current, old)
 }
 
+// Untag decides what DeleteTag does about a tag that points to current (zero: there is none).
+func Untag(name, tag string, current, old schema.Digest) error {
+	switch {
+	case current.IsZero():
+		return fmt.Errorf("%s:%s: %w", name, tag, ErrNotFound)
+	case current != old:
+		return fmt.Errorf("%s:%s: %w: it is at %s, and was expected at %s", name, tag, ErrTagMoved, current, old)
+	}
+	return nil
+}
+
 // VerifyUpload is the reader through which Put takes its bytes: it checks size and digest and stops when ctx is done.
 func VerifyUpload(ctx context.Context, r io.Reader, d schema.Digest, size int64) io.Reader {
 	return closure.VerifyReader(contextReader{ctx, r}, BlobPath(d), d, size)

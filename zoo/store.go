@@ -166,6 +166,13 @@ type BlobDeleter interface {
 	DeleteBlob(ctx context.Context, d schema.Digest) error
 }
 
+// TagDeleter can take back a tag.
+type TagDeleter interface {
+	// DeleteTag removes the tag if it points to old now. Otherwise it changes nothing and returns ErrTagMoved, in an error that
+	// names where the tag is, or ErrNotFound if there is no such tag.
+	DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error
+}
+
 // RangeReader can read part of a blob.
 type RangeReader interface {
 	// OpenRange returns length bytes of the blob from offset on. They cannot be verified. A range that does not lie

@@ -29,6 +29,7 @@ var (
 	_ zoo.BlobDeleter = (*Store)(nil)
 	_ zoo.Sweeper     = (*Store)(nil)
 	_ zoo.RangeReader = (*Store)(nil)
+	_ zoo.TagDeleter  = (*Store)(nil)
 	_ zoo.PathFinder  = (*Store)(nil)
 )
 

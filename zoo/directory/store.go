@@ -141,6 +141,30 @@ func (s *Store) SwapTag(ctx context.Context, name, tag string, old schema.Digest
 	return s.disk.replace(temp, zoo.TagPath(name, tag))
 }
 
+// DeleteTag implements zoo.TagDeleter.
+func (s *Store) DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error {
+	if err := zoo.CheckTagOf(ctx, name, tag); err != nil {
+		return err
+	}
+	unlock, err := s.disk.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	current, err := s.Tag(ctx, name, tag)
+	if err != nil && !errors.Is(err, zoo.ErrNotFound) {
+		return err
+	}
+	if err := zoo.Untag(name, tag, current.Digest, old); err != nil {
+		return err
+	}
+	rel := zoo.TagPath(name, tag)
+	if err := s.disk.do(opRemove, rel, func() error { return os.Remove(s.disk.abs(rel)) }); err != nil {
+		return err
+	}
+	return s.disk.syncDir(zoo.TagsPath(name))
+}
+
 // Tag implements zoo.Tags.
 func (s *Store) Tag(ctx context.Context, name, tag string) (zoo.Entry, error) {
 	if err := zoo.CheckTagOf(ctx, name, tag); err != nil {

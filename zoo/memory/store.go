@@ -33,6 +33,7 @@ var (
 	_ zoo.BlobDeleter = (*Store)(nil)
 	_ zoo.Sweeper     = (*Store)(nil)
 	_ zoo.RangeReader = (*Store)(nil)
+	_ zoo.TagDeleter  = (*Store)(nil)
 )
 
 // blob is its bytes and when a writer last stored it or counted on it.
@@ -214,6 +215,21 @@ func (s *Store) SwapTag(ctx context.Context, name, tag string, old schema.Digest
 		s.refs[path] = e
 	}
 	return err
+}
+
+// DeleteTag implements zoo.TagDeleter.
+func (s *Store) DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error {
+	if err := zoo.CheckTagOf(ctx, name, tag); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := zoo.TagPath(name, tag)
+	if err := zoo.Untag(name, tag, s.refs[path].Digest, old); err != nil {
+		return err
+	}
+	delete(s.refs, path)
+	return nil
 }
 
 // Tag implements zoo.Tags.

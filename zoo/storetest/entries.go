@@ -166,6 +166,28 @@ var tagTests = []test{
 			t.Errorf("an unknown name has the tags %v", got)
 		}
 	}},
+	{"a tag is deleted where it was seen", func(t *testing.T, s zoo.Store) {
+		deleter, ok := s.(zoo.TagDeleter)
+		if !ok {
+			return
+		}
+		first, second := stored(t, s, name, "a"), stored(t, s, name, "b")
+		wantErr(t, "DeleteTag of no tag", deleter.DeleteTag(t.Context(), name, "latest", first.Digest), zoo.ErrNotFound)
+		check(t, s.SwapTag(t.Context(), name, "latest", schema.Digest{}, second))
+		wantErr(t, "DeleteTag of a moved tag", deleter.DeleteTag(t.Context(), name, "latest", first.Digest), zoo.ErrTagMoved)
+		wantErr(t, "DeleteTag, cancelled", deleter.DeleteTag(cancelled(t), name, "latest", second.Digest), context.Canceled)
+		wantInvalid(t, "DeleteTag of a version", deleter.DeleteTag(t.Context(), name, "1.0.0", second.Digest))
+		if e, err := s.Tag(t.Context(), name, "latest"); err != nil || e.Digest != second.Digest {
+			t.Errorf("what was refused has changed the tag: %+v, %v", e, err)
+		}
+		check(t, deleter.DeleteTag(t.Context(), name, "latest", second.Digest))
+		_, err := s.Tag(t.Context(), name, "latest")
+		wantErr(t, "Tag", err, zoo.ErrNotFound)
+		if names, err := s.Names(t.Context()); err == nil && slices.Contains(names, name) {
+			t.Error("a name without any tag is still listed")
+		}
+		check(t, s.SwapTag(t.Context(), name, "latest", schema.Digest{}, first))
+	}},
 	{"a done context stops everything", func(t *testing.T, s zoo.Store) {
 		ctx := cancelled(t)
 		wantErr(t, "SwapTag", s.SwapTag(ctx, name, "latest", schema.Digest{}, stored(t, s, name, "a")), context.Canceled)
