@@ -68,6 +68,14 @@ type CopiedReference struct {
 	Present bool   `json:"present,omitempty"` // it was there before
 }
 
+// ExportReport answers `reprise export --json`.
+type ExportReport struct {
+	Exported []CopiedReference `json:"exported"`
+	File     string            `json:"file"`
+	Size     int64             `json:"size"` // bytes
+	Digest   Digest            `json:"digest"`
+}
+
 // TagReport answers `reprise tag --json`.
 type TagReport struct {
 	Name   string `json:"name"`

@@ -35,6 +35,7 @@ func TestReports(t *testing.T) {
 		"fsck":               {schema.KindFsckReport, schema.FsckReport{Checked: 2, Damaged: damaged}},
 		"list":               {schema.KindListReport, []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "dataset"}}},
 		"copy":               {schema.KindCopyReport, schema.CopyReport{Copied: []schema.CopiedReference{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "dataset", Present: true}}, Files: 1}},
+		"export":             {schema.KindExportReport, schema.ExportReport{Exported: []schema.CopiedReference{{Name: "mnist", Tag: "best", Digest: d, Kind: "closure"}}, File: "x.tar", Size: 1, Digest: d}},
 		"publish":            {schema.KindPublishReport, schema.PublishReport{Name: "mnist", Version: "1.0.0", Digest: d}},
 		"dataset":            {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Classes: []string{"0"}, Splits: map[string]int64{"train": 1}, Record: exampleRecord()}},
 		"dataset of numbers": {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Splits: map[string]int64{}, Record: exampleRecord()}},

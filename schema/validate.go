@@ -47,6 +47,7 @@ const (
 	KindCheckReport   DocumentKind = "check"
 	KindPullReport    DocumentKind = "pull"
 	KindCopyReport    DocumentKind = "copy"
+	KindExportReport  DocumentKind = "export"
 	KindTagReport     DocumentKind = "tag"
 	KindVersionReport DocumentKind = "version"
 	KindDemoReport    DocumentKind = "demo"
@@ -59,7 +60,7 @@ func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindListReport, KindPublishReport,
-		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindTagReport,
+		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindFailure,
 	}
 }

@@ -86,9 +86,9 @@ func (a *app) answerCopied(verb string, done zoo.Copied) error {
 		PresentFiles: done.PresentBlobs, PresentBytes: done.PresentBytes,
 	}
 	for _, r := range done.Refs {
-		report.Copied = append(report.Copied, schema.CopiedReference{
-			Name: r.Name, Version: r.Version, Tag: r.Tag, Digest: r.Entry.Digest, Kind: zoo.Kind(r.Entry.ArtifactType), Present: r.Present,
-		})
+		c := copiedReference(r.Name, r.Ref)
+		c.Present = r.Present
+		report.Copied = append(report.Copied, c)
 	}
 	return a.answer(report, func(w io.Writer) {
 		for _, r := range report.Copied {
@@ -100,4 +100,8 @@ func (a *app) answerCopied(verb string, done zoo.Copied) error {
 		}
 		fmt.Fprintf(w, "%s sent; %s were there\n", filesText(report.Files, report.Bytes), filesText(report.PresentFiles, report.PresentBytes))
 	})
+}
+
+func copiedReference(name string, r zoo.Ref) schema.CopiedReference {
+	return schema.CopiedReference{Name: name, Version: r.Version, Tag: r.Tag, Digest: r.Entry.Digest, Kind: zoo.Kind(r.Entry.ArtifactType)}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/bundle"
 	"github.com/reprise-ml/reprise/zoo/directory"
 )
 
@@ -91,7 +92,11 @@ func (a *app) openPlace(ctx context.Context, place string, create bool) (zoo.Sto
 	return s, err
 }
 
+// openDirectory opens a directory, or the bundle that a file is.
 func openDirectory(_ context.Context, _ *app, place string, create bool) (zoo.Store, error) {
+	if info, err := os.Stat(place); err == nil && info.Mode().IsRegular() {
+		return bundle.Open(place) // it lasts as long as the command
+	}
 	if create {
 		return directory.Create(place)
 	}

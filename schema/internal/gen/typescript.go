@@ -48,6 +48,7 @@ var typeNames = map[string]string{
 	"check":          "CheckReport",
 	"pull":           "PullReport",
 	"copy":           "CopyReport",
+	"export":         "ExportReport",
 	"tag":            "TagReport",
 	"version":        "VersionReport",
 	"demo":           "DemoReport",

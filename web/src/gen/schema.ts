@@ -43,6 +43,15 @@ export type Component = {
   readonly [key: string]: { readonly [key: string]: Json };
 };
 
+export type CopiedReference = {
+  readonly digest: Digest;
+  readonly kind: string;
+  readonly name: Name;
+  readonly present?: boolean;
+  readonly tag?: string;
+  readonly version?: Version;
+};
+
 export type Count = number;
 
 export type DamagedBlob = {
@@ -689,17 +698,18 @@ export type PullReport = {
 /** What reprise copy --json and import --json print. */
 export type CopyReport = {
   readonly bytes: Count;
-  readonly copied: readonly {
-    readonly digest: Digest;
-    readonly kind: string;
-    readonly name: Name;
-    readonly present?: boolean;
-    readonly tag?: string;
-    readonly version?: Version;
-  }[];
+  readonly copied: readonly CopiedReference[];
   readonly files: Count;
   readonly presentBytes: Count;
   readonly presentFiles: Count;
+};
+
+/** What reprise export --json prints. */
+export type ExportReport = {
+  readonly digest: Digest;
+  readonly exported: readonly CopiedReference[];
+  readonly file: string;
+  readonly size: Count;
 };
 
 /** What reprise tag --json prints. */
