@@ -28,7 +28,7 @@ test-go:
 	go test ./...
 
 race:
-	CGO_ENABLED=1 go test -race ./closure/... ./zoo/... ./runner/... ./schema/... ./api/...
+	CGO_ENABLED=1 go test -race ./closure/... ./zoo/... ./runner/... ./schema/... ./api/... ./trainer/...
 
 test-web: web/node_modules
 	cd web && npm test
@@ -81,7 +81,7 @@ check: generate lint test ## all of it, and the tree must be clean afterwards
 	git diff --exit-code
 
 size: ## lines by part, tests apart
-	@for d in schema wasm closure zoo runner api fixtures cmd web/src; do \
+	@for d in schema wasm closure zoo runner trainer api fixtures cmd web/src; do \
 	  printf '%-10s %6d  tests %6d\n' $$d \
 	    $$(git ls-files "$$d" | grep -E '\.(go|tsx?)$$' | grep -vE '(_test\.go|\.test\.tsx?|/gen/)$$' | xargs -r cat | wc -l) \
 	    $$(git ls-files "$$d" | grep -E '(_test\.go|\.test\.tsx?)$$' | xargs -r cat | wc -l); done
@@ -90,7 +90,7 @@ size: ## lines by part, tests apart
 
 .PHONY: bench accuracy fuzz test-webkit test-arm64
 bench: build browsers web/node_modules ## speed in wazero and in Chromium, beside the peak of each
-	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/...
+	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/... ./trainer/...
 	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
 	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench
 

@@ -38,7 +38,11 @@ const (
 )
 
 // Message is one of the pointers to structs below.
-type Message interface{ Kind() Type }
+type Message interface {
+	Kind() Type
+	// check says what does not fit the protocol.
+	check() error
+}
 
 // Roles of participants.
 const (
