@@ -45,6 +45,9 @@ const (
 	SegmentCorrect  = "correct"  // i64
 	SegmentClipped  = "clipped"  // i64: values that met the clamp of quantisation
 
+	// SegmentMicrobatches counts them (i64) where apply divides by their number, as it does after local steps.
+	SegmentMicrobatches = "microbatches"
+
 	MetricCount = "count"
 )
 
@@ -67,7 +70,8 @@ type Tensor struct {
 // Bytes is the size of the tensor.
 func (t Tensor) Bytes() int { return Elements(t.Shape) * DTypeSize(t.DType) }
 
-// Hyperparameter is read by apply; a journal event may change it at a step.
+// Hyperparameter is read by apply, and by accumulate where that takes local steps. A journal event may change it at a step,
+// which must come before the step's first microbatch.
 type Hyperparameter struct {
 	Name    string  `json:"name"`
 	Type    string  `json:"type"` // f32

@@ -111,10 +111,39 @@ type Regularization struct {
 	L2 float64 `json:"l2,omitempty"`
 }
 
-// Aggregation is how microbatches are merged into a step.
+// LocalSteps is the number of optimizer steps inside a microbatch; 1 where its gradient is all that is merged.
+func (a Algorithm) LocalSteps() int {
+	if g := a.Aggregation; g != nil && g.Mode == AggregateLocalSteps {
+		return max(g.Steps, 1)
+	}
+	return 1
+}
+
+// InnerBatch is the number of examples of which a gradient is made: a microbatch, or its part for one local step.
+func (a Algorithm) InnerBatch() int { return a.MicrobatchSize / a.LocalSteps() }
+
+// Modes of aggregation.
+const (
+	// AggregateGradient merges the microbatches' gradients; the optimizer works in apply.
+	AggregateGradient = "gradient"
+	// AggregateLocalSteps cuts each microbatch into equal parts and lets the optimizer take a step with each, from zero
+	// state. What is merged is by how much the parameters then differ.
+	AggregateLocalSteps = "local-steps"
+)
+
+// Aggregation is how microbatches are merged into a step. Steps and Outer are for local steps alone.
 type Aggregation struct {
-	Mode string `json:"mode"` // "gradient"
-	Bits int    `json:"bits"` // 8, 12, 16 or 24
+	Mode  string `json:"mode"`
+	Bits  int    `json:"bits"`            // 8, 12, 16 or 24
+	Steps int    `json:"steps,omitempty"` // in a microbatch; a divisor of MicrobatchSize
+	Outer *Outer `json:"outer,omitempty"`
+}
+
+// Outer is Nesterov's momentum, by which the parameters follow the mean of the microbatches' changes. A specification may
+// leave either out.
+type Outer struct {
+	LearningRate *float64 `json:"learningRate,omitempty"`
+	Momentum     *float64 `json:"momentum,omitempty"`
 }
 
 // Evaluate asks for a blind evaluation of the test split every so many steps; there is always one at the end.

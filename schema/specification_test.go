@@ -312,6 +312,22 @@ var badSpecifications = map[string]struct{ old, new, want string }{
 		"seed: 42", "seed: 42\n  aggregation: {bits: 10}",
 		`algorithm.aggregation.bits: 10 is not one of 8, 12, 16, 24`,
 	},
+	"wrong mode": {
+		"seed: 42", "seed: 42\n  aggregation: {mode: local}",
+		`algorithm.aggregation.mode: "local" is not one of gradient, local-steps`,
+	},
+	"no local steps": {
+		"seed: 42", "seed: 42\n  aggregation: {mode: local-steps, steps: 0}",
+		`algorithm.aggregation.steps: 0 is not a positive integer`,
+	},
+	"an outer rate of nothing": {
+		"seed: 42", "seed: 42\n  aggregation: {mode: local-steps, outer: {learningRate: 0}}",
+		`algorithm.aggregation.outer.learningRate: 0 is not a positive number`,
+	},
+	"outer momentum of one": {
+		"seed: 42", "seed: 42\n  aggregation: {mode: local-steps, outer: {momentum: 1}}",
+		`algorithm.aggregation.outer.momentum: 1 is not a number from 0 to 0.99999`,
+	},
 	"version a number": {
 		"version: 1.0.0", "version: 1.0",
 		`version: 1.0 is a number, not a version (write three numbers, such as 1.0.0)`,

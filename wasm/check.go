@@ -46,8 +46,8 @@ func (p *problems) algorithm(a schema.Algorithm) {
 		return
 	}
 	switch g := a.Aggregation; {
-	case g.Mode != "gradient":
-		p.add("algorithm.aggregation.mode", "%q is not known; there is gradient", g.Mode)
+	case g.Mode != schema.AggregateGradient && g.Mode != schema.AggregateLocalSteps:
+		p.add("algorithm.aggregation.mode", "%q is not known; there are %s and %s", g.Mode, schema.AggregateGradient, schema.AggregateLocalSteps)
 	case !slices.Contains([]int{8, 12, 16, 24}, g.Bits):
 		p.add("algorithm.aggregation.bits", "%d is not 8, 12, 16 or 24", g.Bits)
 	default:
@@ -55,6 +55,7 @@ func (p *problems) algorithm(a schema.Algorithm) {
 			p.add("algorithm.batchSize", "%d microbatches in a step; at %d bits at most %d keep the sums exact", a.Microbatches(), g.Bits, most)
 		}
 	}
+	p.localSteps(a)
 	if a.Block < 0 || a.Block > math.MaxInt32 {
 		p.add("algorithm.block", "%d is not between 1 and %d", a.Block, math.MaxInt32)
 	}
@@ -67,6 +68,44 @@ func (p *problems) algorithm(a schema.Algorithm) {
 				p.add("algorithm.regularization."+s.name, "%v is not between 0 and %d", s.value, maxStrength)
 			}
 		}
+	}
+}
+
+// localSteps checks the numbers that belong to them.
+func (p *problems) localSteps(a schema.Algorithm) {
+	const path = "algorithm.aggregation."
+	g := a.Aggregation
+	if g.Mode != schema.AggregateLocalSteps {
+		if g.Steps != 0 {
+			p.add(path+"steps", "is for the mode %s; give it, or leave steps out", schema.AggregateLocalSteps)
+		}
+		if g.Outer != nil {
+			p.add(path+"outer", "is for the mode %s; give it, or leave outer out", schema.AggregateLocalSteps)
+		}
+		return
+	}
+	switch {
+	case g.Steps < 1 || g.Steps > a.MicrobatchSize:
+		p.add(path+"steps", "%d is not between 1 and microbatchSize (%d)", g.Steps, a.MicrobatchSize)
+	case a.MicrobatchSize%g.Steps != 0:
+		p.add("algorithm.microbatchSize", "%d examples are not %d equal local steps; take a multiple of aggregation.steps", a.MicrobatchSize, g.Steps)
+	}
+	if o := g.Outer; o == nil || o.LearningRate == nil || o.Momentum == nil {
+		p.add(path+"outer", "is not resolved")
+	} else {
+		for _, h := range kernel.Outer(*o.LearningRate, *o.Momentum).Hyperparameters {
+			if !(h.Default >= h.Min && h.Default <= h.Max) {
+				p.add(path+h.Name, "%v is not between %v and %v", h.Default, h.Min, h.Max)
+			}
+		}
+	}
+}
+
+// innerRule checks that an optimizer can do local steps.
+func (p *problems) innerRule(a schema.Algorithm, rule kernel.Rule) {
+	if a.Aggregation.Mode == schema.AggregateLocalSteps && a.Aggregation.Steps < rule.LeastSteps {
+		p.add("algorithm.optimizer", "%s starts each microbatch anew, and its first steps are as large as its rate whatever the gradient: "+
+			"with %d local steps it learns badly; take sgd, or at least %d steps", a.Optimizer.Kind, a.Aggregation.Steps, rule.LeastSteps)
 	}
 }
 

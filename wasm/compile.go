@@ -52,6 +52,10 @@ func prepare(r schema.Resolved) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.innerRule(r.Algorithm, rule)
+	if err := p.invalid(); err != nil {
+		return nil, err
+	}
 	schedule, err := scheduleOf(&r.Algorithm.Schedule)
 	if err != nil {
 		return nil, err
@@ -121,7 +125,7 @@ func (p *plan) assemble(o Options) *assembly {
 		Microbatch: alg.MicrobatchSize, Lanes: alg.Microbatches(), Block: alg.Block,
 		Indices: p.region[schema.RegionIndices],
 	}, e.Random))
-	a.accumulate()
+	a.accumulate(schedule)
 	a.apply(schedule)
 	a.evaluate()
 	a.predictions()

@@ -105,9 +105,20 @@ func store(c *asm.Code, op asm.Op, addr int, value func()) {
 	c.Mem(op, 0)
 }
 
-// begin sets what a call's tiles share, and clears the records of the last tile that the host did not write.
+// begin sets what a call's tiles share, and clears the records of the last tiles that the host did not write.
 func (a *assembly) begin(c *asm.Code, n asm.Local) {
-	store(c, asm.I32Store, a.head.Count, func() { c.Get(n) })
+	a.count(c, n)
+	a.zero(c, n)
+	a.prepare(c)
+}
+
+// count sets where the tiles end.
+func (a *assembly) count(c *asm.Code, end asm.Local) {
+	store(c, asm.I32Store, a.head.Count, func() { c.Get(end) })
+}
+
+// zero clears what the tiles add up, and the records behind the n that the host wrote.
+func (a *assembly) zero(c *asm.Code, n asm.Local) {
 	store(c, asm.I64Store, a.head.LossSum, func() { c.I64(0) })
 	store(c, asm.I64Store, a.head.Correct, func() { c.I64(0) })
 	record := a.train.Record.Input.Bytes()
@@ -117,12 +128,16 @@ func (a *assembly) begin(c *asm.Code, n asm.Local) {
 	c.I32(a.input.Region)
 	c.Op(asm.I32Add)
 	c.I32(0)
-	c.I32(a.tile.Lanes * a.tile.Count)
+	c.I32(a.whole)
 	c.Get(n)
 	c.Op(asm.I32Sub)
 	c.I32(record)
 	c.Op(asm.I32Mul)
-	c.Fill(a.tile.Lanes * a.tile.Count * record)
+	c.Fill(a.whole * record)
+}
+
+// prepare runs what comes before the first tile.
+func (a *assembly) prepare(c *asm.Code) {
 	for _, k := range a.kernels {
 		a.run(c, k.Prepare)
 	}
@@ -134,18 +149,23 @@ func (a *assembly) run(c *asm.Code, f *kernel.Fn) {
 	}
 }
 
-// tiles runs body for each tile that has a record, its first example being at context.First.
+// tiles runs body for each tile that has one of n records.
 func (a *assembly) tiles(c *asm.Code, n asm.Local, body func()) {
 	first := c.Local(asm.I32)
 	c.SetI32(first, 0)
-	c.Repeat(a.tile.Count, func() {
-		store(c, asm.I32Store, a.context.First, func() { c.Get(first) })
+	a.tilesOf(c, a.whole/a.tile.Lanes, first, n, body)
+	c.Release(first)
+}
+
+// tilesOf runs body for each tile from first to end, at most so many; the tile's first example is at context.Example.
+func (a *assembly) tilesOf(c *asm.Code, most int, first, end asm.Local, body func()) {
+	c.Repeat(most, func() {
+		store(c, asm.I32Store, a.context.Example, func() { c.Get(first) })
 		body()
 		c.AddTo(first, a.tile.Lanes)
-		c.Get(first, n)
+		c.Get(first, end)
 		c.Op(asm.I32LtU)
 	})
-	c.Release(first)
 }
 
 // forward runs a tile up to what predict writes.
@@ -180,38 +200,63 @@ func add(c *asm.Code, to int, value func()) {
 	c.Mem(asm.I64Store, 0)
 }
 
-func (a *assembly) accumulate() {
+// gradient makes the gradients of the records in the tiles for which tiles runs its body.
+func (a *assembly) gradient(c *asm.Code, tiles func(body func())) {
+	for _, k := range a.kernels {
+		a.run(c, k.PrepareBackward)
+	}
+	tiles(func() {
+		a.forward(c, true)
+		a.loadTargets(c)
+		call(c, a.score)
+		call(c, a.gradFn)
+		for i := len(a.kernels) - 1; i > 0; i-- {
+			a.run(c, a.kernels[i].Backward)
+		}
+	})
+	for _, k := range a.kernels {
+		a.run(c, k.Finish)
+	}
+}
+
+func (a *assembly) accumulate(schedule kernel.Fn) {
 	status := func(p kernel.Parameter) int { return statusFirst + p.Index }
 	quantise := a.e.Quantise(a.parameters, a.resolved.Algorithm.Aggregation.Bits, a.segment[schema.SegmentClipped], status)
+	var steps kernel.Fn
+	if a.local != nil {
+		steps = a.localSteps(schedule)
+	}
 	params := []asm.ValType{asm.I64, asm.I64, asm.I32}
 	a.export("accumulate", params, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
 		n := p[2]
 		a.guard(c, &n)
 		store(c, asm.I64Store, a.context.Step, func() { c.Get(p[0]) })
 		store(c, asm.I64Store, a.context.Microbatch, func() { c.Get(p[1]) })
-		a.begin(c, n)
-		for _, k := range a.kernels {
-			a.run(c, k.PrepareBackward)
+		leave := func() {
+			status := c.Local(asm.I32)
+			c.Tee(status)
+			c.If(func() {
+				c.Get(status)
+				c.Return()
+			})
+			c.Release(status)
 		}
-		a.tiles(c, n, func() {
-			a.forward(c, true)
-			a.loadTargets(c)
-			call(c, a.score)
-			call(c, a.gradFn)
-			for i := len(a.kernels) - 1; i > 0; i-- {
-				a.run(c, a.kernels[i].Backward)
-			}
-		})
-		for _, k := range a.kernels {
-			a.run(c, k.Finish)
+		if a.local == nil {
+			a.begin(c, n)
+			a.gradient(c, func(body func()) { a.tiles(c, n, body) })
+		} else {
+			a.zero(c, n)
+			a.aside(c, func() {
+				c.Get(p[0], n)
+				call(c, steps)
+			})
+			leave()
 		}
-		result := c.Local(asm.I32)
 		call(c, quantise)
-		c.Tee(result)
-		c.If(func() {
-			c.Get(result)
-			c.Return()
-		})
+		leave()
+		if a.local != nil {
+			add(c, a.segment[schema.SegmentMicrobatches], func() { c.I64(1) })
+		}
 		load := func(addr int) func() {
 			return func() {
 				c.I32(addr)
@@ -263,19 +308,28 @@ func (a *assembly) predictions() {
 	})
 }
 
+func (a *assembly) hyperAddress(name string) int {
+	addr, ok := a.hyper[name]
+	if !ok {
+		panic(fmt.Sprintf("wasm: no hyper-parameter %q", name))
+	}
+	return addr
+}
+
+// updateStatus says that a parameter, or its state, is no longer finite.
+func (a *assembly) updateStatus(p kernel.Parameter) int {
+	return statusFirst + len(a.parameters) + p.Index
+}
+
 func (a *assembly) apply(schedule kernel.Fn) {
+	count := schema.SegmentExamples
+	if a.local != nil {
+		count = schema.SegmentMicrobatches
+	}
 	update := a.e.Apply(a.parameters, kernel.Step{
-		Bits: a.resolved.Algorithm.Aggregation.Bits, Rule: a.rule, Schedule: schedule,
-		Hyper: func(name string) int {
-			addr, ok := a.hyper[name]
-			if !ok {
-				panic(fmt.Sprintf("wasm: no hyper-parameter %q", name))
-			}
-			return addr
-		},
-		Shared:   a.shared,
-		Examples: a.segment[schema.SegmentExamples],
-		Status:   func(p kernel.Parameter) int { return statusFirst + len(a.parameters) + p.Index },
+		Bits: a.resolved.Algorithm.Aggregation.Bits, Rule: a.applied(), Schedule: schedule, Outer: a.local != nil,
+		Hyper:  func(name string) int { return a.hyperAddress(a.appliedName(name)) },
+		Shared: a.shared, Count: a.segment[count], Status: a.updateStatus,
 	})
 	a.export("apply", []asm.ValType{asm.I64}, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
 		a.guard(c, nil)

@@ -28,6 +28,14 @@ func TestHostileSpecifications(t *testing.T) {
 	schedule := func(c schema.Component) func(r *schema.Resolved) {
 		return func(r *schema.Resolved) { r.Algorithm.Schedule = c }
 	}
+	local := func(change func(g *schema.Aggregation)) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) {
+			rate, momentum := 0.7, 0.9
+			g := schema.Aggregation{Mode: "local-steps", Bits: 8, Steps: 2, Outer: &schema.Outer{LearningRate: &rate, Momentum: &momentum}}
+			change(&g)
+			r.Algorithm.Aggregation = &g
+		}
+	}
 	rate := func(x float64) func(r *schema.Resolved) {
 		return func(r *schema.Resolved) { r.Model.Layers[0].Rate = &x }
 	}
@@ -43,6 +51,20 @@ func TestHostileSpecifications(t *testing.T) {
 		{"no aggregation", func(r *schema.Resolved) { r.Algorithm.Aggregation = nil }, "algorithm.aggregation"},
 		{"unknown aggregation", func(r *schema.Resolved) { r.Algorithm.Aggregation.Mode = "x" }, "algorithm.aggregation.mode"},
 		{"unknown width", func(r *schema.Resolved) { r.Algorithm.Aggregation.Bits = 32 }, "algorithm.aggregation.bits"},
+		{"no local steps", local(func(g *schema.Aggregation) { g.Steps = 0 }), "algorithm.aggregation.steps"},
+		{"negative local steps", local(func(g *schema.Aggregation) { g.Steps = -1 }), "algorithm.aggregation.steps"},
+		{"huge local steps", local(func(g *schema.Aggregation) { g.Steps = 1 << 40 }), "algorithm.aggregation.steps"},
+		{"unequal local steps", local(func(g *schema.Aggregation) { g.Steps = 3 }), "algorithm.microbatchSize"},
+		{"no outer rule", local(func(g *schema.Aggregation) { g.Outer = nil }), "algorithm.aggregation.outer"},
+		{"half an outer rule", local(func(g *schema.Aggregation) { g.Outer.Momentum = nil }), "algorithm.aggregation.outer"},
+		{"huge outer rate", local(func(g *schema.Aggregation) { *g.Outer.LearningRate = 1e300 }), "algorithm.aggregation.outer.learningRate"},
+		{"an outer rate that is not a number", local(func(g *schema.Aggregation) { *g.Outer.LearningRate = math.NaN() }), "algorithm.aggregation.outer.learningRate"},
+		{"outer momentum of 1", local(func(g *schema.Aggregation) { *g.Outer.Momentum = 1 }), "algorithm.aggregation.outer.momentum"},
+		{"local steps with adam", func(r *schema.Resolved) {
+			local(func(*schema.Aggregation) {})(r)
+			r.Algorithm.Optimizer = schema.Component{Kind: "adam"}
+		}, "algorithm.optimizer"},
+		{"steps without their mode", local(func(g *schema.Aggregation) { g.Mode = "gradient" }), "algorithm.aggregation.steps"},
 		{"no microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize = 0 }, "algorithm.microbatchSize"},
 		{"negative microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize = -4 }, "algorithm.microbatchSize"},
 		{"huge microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize, r.Algorithm.BatchSize = 1<<40, 1<<40 }, "algorithm.microbatchSize"},
@@ -73,6 +95,11 @@ func TestHostileSpecifications(t *testing.T) {
 			a["kernel"], a["padding"], a["filters"] = 1e6, 999999.0, 65536.0
 		}, "model.layers[0].conv2d"},
 		{"huge dense", attribute(3, "units", float64(1<<20)), "model.layers[3]"},
+		{"huge memory for local steps", func(r *schema.Resolved) {
+			local(func(g *schema.Aggregation) { g.Steps = 1 << 12 })(r)
+			r.Algorithm.MicrobatchSize, r.Algorithm.BatchSize = 1<<16, 1<<16
+			shape(200, 200, 3)(r)
+		}, "model"},
 		{"huge memory", func(r *schema.Resolved) {
 			r.Algorithm.MicrobatchSize, r.Algorithm.BatchSize = 1<<16, 1<<16
 			shape(200, 200, 3)(r)

@@ -22,7 +22,7 @@ func TestTraining(t *testing.T) {
 		{"blocks", "{sgd: {learningRate: 0.1}}", "block: 8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, bits := range []int{8, 12, 16, 24} {
+			for _, bits := range widths {
 				optest.CheckBits(t, optest.Model{
 					Input: "6", Classes: 3, Layers: "- dense: {units: 9, activation: relu}\n- dense: {units: 3}", Microbatches: 3, Examples: 50,
 					Optimizer: c.optimizer, Algorithm: c.algorithm, Bits: bits,

@@ -16,7 +16,9 @@ type plan struct {
 	graph    *graph.Graph
 	train    schema.ResolvedDataset
 	tile     kernel.Tile
-	rule     kernel.Rule
+	whole    int         // examples that input, target and output have room for: kernels always read full tiles
+	rule     kernel.Rule // of the optimizer
+	local    *localPlan  // nil where the optimizer works in apply
 	schedule kernel.Schedule
 
 	section schema.EngineSection
@@ -45,15 +47,25 @@ const slack = 16
 func newPlan(r schema.Resolved, g *graph.Graph, train schema.ResolvedDataset, rule kernel.Rule) *plan {
 	p := &plan{
 		resolved: r, graph: g, train: train, rule: rule,
-		tile:    kernel.TileOf(r.Algorithm.MicrobatchSize),
+		tile:    kernel.TileOf(r.Algorithm.InnerBatch()),
 		hyper:   map[string]int{},
 		region:  map[string]int{},
 		segment: map[string]int{},
 	}
+	lanes, capacity := p.tile.Lanes, r.Algorithm.MicrobatchSize
+	p.whole = roundUp(capacity, lanes)
+	if r.Algorithm.Aggregation.Mode == schema.AggregateLocalSteps {
+		p.local = newLocalPlan(r.Algorithm)
+		p.whole = max(p.whole, capacity-r.Algorithm.InnerBatch()+lanes*p.tile.Count)
+	}
 	m := &memory{end: firstAddress}
 	p.canary = m.alloc(kernel.CanaryBytes, 16)
 	p.context = kernel.Context{Step: m.alloc(8, 8), Microbatch: m.alloc(8, 8), First: m.alloc(4, 4)}
-	p.head.First, p.head.Count = p.context.First, m.alloc(4, 4)
+	p.context.Example = p.context.First
+	if p.local != nil {
+		p.context.Example = m.alloc(4, 4)
+	}
+	p.head.First, p.head.Count = p.context.Example, m.alloc(4, 4)
 	p.head.LossSum, p.head.Correct = m.alloc(8, 8), m.alloc(8, 8)
 	p.tensors(m)
 	p.hyperparameters(m)
@@ -96,14 +108,15 @@ func (p *plan) tensors(m *memory) {
 		}
 	}
 	p.context.Seed = tensor(&p.section.State, "seed", "i64")
+	rule, name := p.applied(), p.appliedName
 	for i := range p.parameters {
 		k := &p.parameters[i]
-		k.Exponent = tensor(&p.section.State, k.Name+".exponent", "i32")
-		for _, slot := range p.rule.Slots {
-			k.Slots = append(k.Slots, tensor(&p.section.State, k.Name+"."+slot, "f32", k.Shape...))
+		k.Exponent = tensor(&p.section.State, k.Name+"."+name("exponent"), "i32")
+		for _, slot := range rule.Slots {
+			k.Slots = append(k.Slots, tensor(&p.section.State, k.Name+"."+name(slot), "f32", k.Shape...))
 		}
 	}
-	for _, name := range p.rule.Shared {
+	for _, name := range rule.Shared {
 		p.shared = append(p.shared, tensor(&p.section.State, name, "f32"))
 	}
 }
@@ -115,6 +128,9 @@ func (p *plan) hyperparameters(m *memory) {
 		l1, l2 = reg.L1, reg.L2
 	}
 	list := append(p.rule.Hyperparameters, kernel.Regularization(l1, l2)...)
+	if p.local != nil {
+		list = append(list, p.local.outer.Hyperparameters...)
+	}
 	k := 0
 	for _, n := range p.graph.Nodes {
 		for range n.Parameters {
@@ -150,7 +166,11 @@ func (p *plan) segments(m *memory) {
 		p.section.Segments = append(p.section.Segments, schema.Segment{Name: name, Type: dtype, Combine: combine, Count: count, Offset: offset})
 		return offset
 	}
-	for _, name := range []string{schema.SegmentLoss, schema.SegmentExamples, schema.SegmentCorrect, schema.SegmentClipped} {
+	counters := []string{schema.SegmentLoss, schema.SegmentExamples, schema.SegmentCorrect, schema.SegmentClipped}
+	if p.local != nil {
+		counters = append(counters, schema.SegmentMicrobatches)
+	}
+	for _, name := range counters {
 		p.segment[name] = segment(name, "i64", schema.CombineAdd, 1)
 	}
 	for i := range p.parameters {
@@ -181,7 +201,6 @@ func (p *plan) addRegion(name string, offset int, dtype string, shape ...int) {
 // regions places what the host reads and writes at every call.
 func (p *plan) regions(m *memory) {
 	capacity := p.resolved.Algorithm.MicrobatchSize
-	whole := p.tile.Lanes * p.tile.Count // examples of full tiles, which the kernels always read
 	record := p.train.Record
 	region := func(name, dtype string, per []int, examples int) int {
 		bytes := schema.Elements(per) * schema.DTypeSize(dtype)
@@ -190,9 +209,9 @@ func (p *plan) regions(m *memory) {
 		return offset
 	}
 	region(schema.RegionIndices, "u32", nil, capacity)
-	p.input.Region = region(schema.RegionInput, record.Input.DType, record.Input.Shape, whole)
-	p.head.Target = region(schema.RegionTarget, record.Target.DType, record.Target.Shape, whole)
-	p.head.Output = region(schema.RegionOutput, "f32", p.graph.Output().Shape, whole)
+	p.input.Region = region(schema.RegionInput, record.Input.DType, record.Input.Shape, p.whole)
+	p.head.Target = region(schema.RegionTarget, record.Target.DType, record.Target.Shape, p.whole)
+	p.head.Output = region(schema.RegionOutput, "f32", p.graph.Output().Shape, p.whole)
 	p.metrics = m.alloc(8*len(metrics), 16)
 	p.section.Metrics = metrics
 	p.addRegion(schema.RegionMetrics, p.metrics, "i64", len(metrics))

@@ -1,6 +1,7 @@
 package wasm
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -16,7 +17,11 @@ const documentName = "closure.yaml"
 // Defaults of a specification.
 const (
 	defaultInitializer = "he-normal"
-	defaultBits        = 16
+	defaultBits        = 16 // of a gradient
+	defaultLocalSteps  = 8
+	defaultLocalBits   = 8 // of what local steps change
+	// Of Nesterov's momentum over microbatches, as in DiLoCo.
+	defaultOuterRate, defaultOuterMomentum = 0.7, 0.9
 )
 
 // Resolve makes the identity of a training run: it fills in every default, turns epochs into steps, replaces
@@ -102,9 +107,7 @@ func (r *resolver) algorithm() {
 	if err != nil {
 		return
 	}
-	if a.Aggregation == nil {
-		a.Aggregation = &schema.Aggregation{Mode: "gradient", Bits: defaultBits}
-	}
+	a.Aggregation = aggregation(a.Aggregation)
 	r.problems.algorithm(*a)
 	if len(r.problems) > 0 {
 		return
@@ -129,6 +132,32 @@ func (r *resolver) algorithm() {
 		}
 		a.Block = kernel.DefaultBlock(train.Examples, perShard, a.MicrobatchSize, a.Microbatches())
 	}
+}
+
+// aggregation fills in what a specification left open.
+func aggregation(given *schema.Aggregation) *schema.Aggregation {
+	var a schema.Aggregation
+	if given != nil {
+		a = *given
+	}
+	a.Mode = cmp.Or(a.Mode, schema.AggregateGradient)
+	if a.Mode != schema.AggregateLocalSteps {
+		a.Bits = cmp.Or(a.Bits, defaultBits)
+		return &a
+	}
+	a.Bits, a.Steps = cmp.Or(a.Bits, defaultLocalBits), cmp.Or(a.Steps, defaultLocalSteps)
+	var outer schema.Outer
+	if a.Outer != nil {
+		outer = *a.Outer
+	}
+	if outer.LearningRate == nil {
+		outer.LearningRate = new(defaultOuterRate)
+	}
+	if outer.Momentum == nil {
+		outer.Momentum = new(defaultOuterMomentum)
+	}
+	a.Outer = &outer
+	return &a
 }
 
 // input checks the model's input against the records and pins the constants of normalisation.
@@ -204,6 +233,9 @@ func (r *resolver) components() {
 		c.Attributes = attributes
 	}
 	component("algorithm.optimizer", &a.Optimizer, v.Optimizers)
+	if rule, err := optimizerRule(a.Optimizer); err == nil {
+		r.problems.innerRule(*a, rule)
+	}
 	if a.Schedule.Kind == "" {
 		a.Schedule.Kind = "constant"
 	}

@@ -88,6 +88,48 @@ func TestResolveFillsIn(t *testing.T) {
 	}
 }
 
+// What an aggregation leaves open depends on its mode.
+func TestResolveAggregation(t *testing.T) {
+	f := func(x float64) *float64 { return &x }
+	for _, c := range []struct {
+		name        string
+		given, want schema.Aggregation
+	}{
+		{"nothing but bits", schema.Aggregation{Bits: 8}, schema.Aggregation{Mode: "gradient", Bits: 8}},
+		{"nothing but a mode", schema.Aggregation{Mode: "gradient"}, schema.Aggregation{Mode: "gradient", Bits: 16}},
+		{
+			"local steps",
+			schema.Aggregation{Mode: "local-steps"},
+			schema.Aggregation{Mode: "local-steps", Bits: 8, Steps: 8, Outer: &schema.Outer{LearningRate: f(0.7), Momentum: f(0.9)}},
+		},
+		{
+			"some of the outer rule",
+			schema.Aggregation{Mode: "local-steps", Bits: 24, Steps: 4, Outer: &schema.Outer{Momentum: f(0)}},
+			schema.Aggregation{Mode: "local-steps", Bits: 24, Steps: 4, Outer: &schema.Outer{LearningRate: f(0.7), Momentum: f(0)}},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDraft(t)
+			d.Algorithm.MicrobatchSize, d.Algorithm.BatchSize = 16, 32
+			d.Algorithm.Aggregation = &c.given
+			before := c.given
+			r, err := d.resolve()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(c.want, *r.Algorithm.Aggregation); diff != "" {
+				t.Errorf("resolved (-want +got):\n%s", diff)
+			}
+			if r.Algorithm.Steps != int64(math.Ceil(2*100.0/32)) {
+				t.Errorf("%d steps, each of 32 examples, for two epochs of 100", r.Algorithm.Steps)
+			}
+			if diff := cmp.Diff(before, c.given); diff != "" {
+				t.Errorf("resolving changed the specification:\n%s", diff)
+			}
+		})
+	}
+}
+
 // Every problem is told with its place.
 func TestResolveRefuses(t *testing.T) {
 	layers := func(change func(l []schema.Layer) []schema.Layer) func(d draft) {
@@ -144,7 +186,14 @@ func TestResolveRefuses(t *testing.T) {
 			d.Algorithm.BatchSize, d.Algorithm.Aggregation = 4*257, &schema.Aggregation{Mode: "gradient", Bits: 24}
 		}, "algorithm.batchSize: 257 microbatches in a step; at 24 bits at most 256 keep the sums exact"},
 		{"a width", func(d draft) { d.Algorithm.Aggregation = &schema.Aggregation{Mode: "gradient", Bits: 10} }, "algorithm.aggregation.bits: 10 is not 8, 12, 16 or 24"},
-		{"an aggregation", func(d draft) { d.Algorithm.Aggregation = &schema.Aggregation{Mode: "local-steps", Bits: 8} }, `algorithm.aggregation.mode: "local-steps" is not known; there is gradient`},
+		{"an aggregation", func(d draft) { d.Algorithm.Aggregation = &schema.Aggregation{Mode: "average"} }, `algorithm.aggregation.mode: "average" is not known; there are gradient and local-steps`},
+		{"too many local steps", func(d draft) { d.Algorithm.Aggregation = &schema.Aggregation{Mode: "local-steps"} }, "algorithm.aggregation.steps: 8 is not between 1 and microbatchSize (4)"},
+		{"unequal local steps", func(d draft) { d.Algorithm.Aggregation = &schema.Aggregation{Mode: "local-steps", Steps: 3} }, "algorithm.microbatchSize: 4 examples are not 3 equal local steps; take a multiple of aggregation.steps"},
+		{"local steps of gradients", func(d draft) { d.Algorithm.Aggregation = &schema.Aggregation{Steps: 2, Outer: &schema.Outer{}} }, "algorithm.aggregation.steps: is for the mode local-steps; give it, or leave steps out\n  algorithm.aggregation.outer: is for the mode local-steps; give it, or leave outer out"},
+		{"local steps of adam", func(d draft) {
+			d.Algorithm.Aggregation = &schema.Aggregation{Mode: "local-steps", Steps: 4}
+			d.Algorithm.Optimizer = schema.Component{Kind: "adam"}
+		}, "algorithm.optimizer: adam starts each microbatch anew, and its first steps are as large as its rate whatever the gradient: with 4 local steps it learns badly; take sgd, or at least 64 steps"},
 		{"a block", func(d draft) { d.Algorithm.Block = 1 << 40 }, "algorithm.block: 1099511627776 is not between 1 and 2147483647"},
 		{"no steps", func(d draft) { zero := 0.0; d.Algorithm.Epochs = &zero }, "algorithm.steps: a run has at least one step"},
 		{"a dtype", func(d draft) { d.Model.Input.DType = "u8" }, `model.input.dtype: "u8"; the dataset's records have "f32"`},

@@ -23,6 +23,9 @@ func (p *plan) scratch(m *memory) {
 		k := &p.parameters[i]
 		always(&k.Grad, k.Rows*k.GradStride*4+slack)
 	}
+	if p.local != nil {
+		p.localScratch(always)
+	}
 
 	placements := make([]kernel.Placement, n)
 	values, grads := make([]kernel.Buffer, n), make([]kernel.Buffer, n)
@@ -79,7 +82,7 @@ func (p *plan) scratch(m *memory) {
 		k.Parameters = p.parameters[first : first+len(k.Node.Parameters)]
 		first += len(k.Node.Parameters)
 	}
-	p.input.Out, p.input.First = values[0], p.context.First
+	p.input.Out, p.input.First = values[0], p.context.Example
 	p.head.Outputs, p.head.Grad = values[n-1], grads[n-1]
 	p.inputTables(m)
 }

@@ -36,6 +36,17 @@ var fullModels = []struct {
 - dense: {units: 5}`,
 		Optimizer: "{adam: {learningRate: 0.01}}", Algorithm: "regularization: {l1: 0.001, l2: 0.01}",
 	}},
+	{"local steps", optest.Model{
+		Input: "6, 5, 2", DType: "u8", Normalize: "{scale: 0.01, offset: -1}", Classes: 5, Microbatch: 60,
+		Layers: `- conv2d: {filters: 5, kernel: 3, padding: same, activation: relu}
+- maxpool2d: {size: 2}
+- dropout: {rate: 0.2}
+- flatten
+- dense: {units: 13, activation: relu}
+- dense: {units: 5}`,
+		Optimizer: "{sgd: {learningRate: 0.05, momentum: 0.9}}", Algorithm: "regularization: {l1: 0.001, l2: 0.01}",
+		Bits: 8, Local: "steps: 3",
+	}},
 	{"regression", optest.Model{
 		Input: "6, 2", Normalize: "{scale: 0.5}", Outputs: 2, Loss: "mean-squared-error", Microbatch: 17,
 		Layers: "- activation: {function: tanh}\n- flatten\n- dense: {units: 9, bias: false, activation: leaky-relu}\n- dense: {units: 2}",

@@ -40,6 +40,7 @@ func (a adam) Rule(attributes map[string]any) Rule {
 		Hyperparameters: hyperparameters(attributes, a.quantities()...),
 		Slots:           []string{"m", "v"},
 		Shared:          []string{correction1, correction2},
+		LeastSteps:      64, // the first steps are as large as the rate, whatever the gradient
 		Advance: func(u *Update) {
 			advanceCorrection(u, correction1, beta1)
 			advanceCorrection(u, correction2, beta2)

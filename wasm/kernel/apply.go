@@ -1,49 +1,52 @@
 package kernel
 
-import asm "github.com/reprise-ml/reprise/wasm/module"
+import (
+	"slices"
 
-// Step is what apply needs to know beside the parameters.
+	asm "github.com/reprise-ml/reprise/wasm/module"
+)
+
+// Step is what an update needs to know beside the parameters.
 type Step struct {
 	Bits     int
 	Rule     Rule
 	Schedule Fn // (t i64) → f32, of Schedule.Multiplier
+	// Outer says that what was merged is changes of the parameters (InnerStep), which already contain the schedule,
+	// regularisation and the tensors' multipliers of the rate. Apply leaves these out then; a multiplier of 0 still freezes.
+	Outer bool
 	// Hyper gives the address of a hyper-parameter (f32): those of the rule, L1 and L2.
 	Hyper func(name string) int
 	// Shared are the addresses of the rule's shared scalars, in its order.
 	Shared []int
-	// Examples is the address of the segment that counts examples (i64).
-	Examples int
-	// Status is what apply returns where a value of p, or of its state, is no longer finite.
+	// Count is the address of the segment (i64) by which apply divides the sums: it counts examples, or microbatches where
+	// their changes were merged.
+	Count int
+	// Status is what an update returns where a value of p, or of its state, is no longer finite.
 	Status func(p Parameter) int
 }
 
 // Apply emits (step i64) → status: what turns the merged accumulators into the next parameters.
 //
-// Step 0 only learns the exponents; so does every later step, after it has updated the parameters. A later step without
-// examples changes nothing at all. The gradient of a value whose sum of integers is A is
+// Step 0 only learns the exponents; so does every later step, after it has updated the parameters. A later step whose
+// count is 0 changes nothing at all. The gradient of a value whose sum of integers is A is
 //
-//	G = f32(A)·2^−s / f32(examples), and + l2·w + l1·sign(w) for a regularised tensor,
+//	G = f32(A)·2^−s / f32(count), and + l2·w + l1·sign(w) for a regularised tensor,
 //
 // with the s that the integers were made with. A tensor whose multiplier of the rate is 0 keeps its values and slots bit
 // for bit. After a status other than 0, parameters and state are of no use: the host goes back to a snapshot.
 func (e *Emitter) Apply(params []Parameter, s Step) Fn {
-	longest, decayed := 1, false
+	longest := 1
 	for _, p := range params {
 		longest = max(longest, p.Rows*p.Cols)
-		decayed = decayed || p.Decayed
 	}
-	plain := e.update("apply.tensor", s, longest, false)
-	regularised := plain
-	if decayed {
-		regularised = e.update("apply.regularised", s, longest, true)
-	}
+	u := s.updates(params, func(name string, regularise bool) Fn { return e.update("apply."+name, s, longest, regularise) })
 	learn := e.learn()
 	return e.Define("apply", []asm.ValType{asm.I64}, []asm.ValType{asm.I32}, func(c *code, args []local) {
 		step := args[0]
 		c.Get(step)
 		c.I64(0)
 		c.Op(asm.I64Ne)
-		c.If(func() { s.step(c, step, params, plain, regularised) })
+		c.If(func() { s.step(c, step, params, u) })
 		for _, p := range params {
 			c.I32(p.Exponent)
 			c.I32(p.Peak)
@@ -53,17 +56,27 @@ func (e *Emitter) Apply(params []Parameter, s Step) Fn {
 	})
 }
 
-// step emits the update of all parameters.
-func (s Step) step(c *code, step local, params []Parameter, plain, regularised Fn) {
-	examples, rate := c.Local(asm.F32), c.Local(asm.F32)
-	regularise, most := c.Local(asm.I32), c.Local(asm.I32)
-	u := s.updateCode(c)
+// updates are the functions that update one tensor.
+type updates struct{ plain, regularised Fn }
 
+// updates emits the functions that are needed.
+func (s Step) updates(params []Parameter, emit func(name string, regularise bool) Fn) (u updates) {
+	u.plain = emit("tensor", false)
+	u.regularised = u.plain
+	if !s.Outer && slices.ContainsFunc(params, func(p Parameter) bool { return p.Decayed }) {
+		u.regularised = emit("regularised", true)
+	}
+	return u
+}
+
+// step emits the update of all parameters by what was merged.
+func (s Step) step(c *code, step local, params []Parameter, fns updates) {
+	count, rate := c.Local(asm.F32), c.Local(asm.F32)
 	load := func(op asm.Op, addr int) {
 		c.I32(addr)
 		c.Mem(op, 0)
 	}
-	load(asm.I64Load, s.Examples)
+	load(asm.I64Load, s.Count)
 	c.I64(0)
 	c.Op(asm.I64LeS)
 	c.If(func() {
@@ -71,19 +84,77 @@ func (s Step) step(c *code, step local, params []Parameter, plain, regularised F
 		c.Return()
 	})
 	// By way of f64: a conversion from i64 to f32 is a call on some 32-bit runtimes.
-	load(asm.I64Load, s.Examples)
+	load(asm.I64Load, s.Count)
 	c.Op(asm.F64ConvL, asm.F32Demote)
-	c.Set(examples)
+	c.Set(count)
+	s.change(c, params, fns, rate, func() {
+		c.Get(step)
+		c.I64(1)
+		c.Op(asm.I64Sub)
+	}, func(p Parameter) int64 {
+		for _, a := range []int{p.Value, p.Sum, p.Rows * p.Cols, p.Exponent} {
+			c.I32(a)
+		}
+		c.Get(count)
+		return updateTrips(p.Rows * p.Cols)
+	})
+	c.Release(count, rate)
+}
 
+// change emits the update of all parameters; it sets rate. t pushes the number of the schedule's step, tensor an update's
+// arguments before the rate; tensor returns the update's trips.
+func (s Step) change(c *code, params []Parameter, fns updates, rate local, t func(), tensor func(p Parameter) int64) {
+	regularise, most := c.Local(asm.I32), c.Local(asm.I32)
+	s.rate(s.updateCode(c), fns, t, rate, regularise)
+	for _, p := range params {
+		c.I32(p.Rate)
+		c.Mem(asm.F32Load, 0)
+		c.F32(0)
+		c.Op(asm.F32Ne)
+		c.If(func() {
+			update := func(f Fn) {
+				trips := tensor(p)
+				c.Get(rate)
+				if !s.Outer {
+					c.I32(p.Rate)
+					c.Mem(asm.F32Load, 0)
+					c.Op(asm.F32Mul)
+				}
+				for _, a := range p.Slots {
+					c.I32(a)
+				}
+				c.Call(f.Index, 1+trips)
+				c.Set(most)
+			}
+			if p.Decayed && !s.Outer {
+				c.Get(regularise)
+				c.IfElse(func() { update(fns.regularised) }, func() { update(fns.plain) })
+			} else {
+				update(fns.plain)
+			}
+			c.Get(most)
+			c.I32(infinity << mantissa)
+			c.Op(asm.I32GeS)
+			c.If(func() {
+				c.I32(s.Status(p))
+				c.Return()
+			})
+		})
+	}
+	c.Release(regularise, most)
+}
+
+// rate emits what all tensors have in common: the rate, whether there is regularisation, and the shared scalars.
+func (s Step) rate(u *Update, fns updates, t func(), rate, regularise local) {
+	c := u.Code
 	u.Hyper(LearningRate)
-	c.Get(step)
-	c.I64(1)
-	c.Op(asm.I64Sub)
-	call(c, s.Schedule)
-	c.Op(asm.F32Mul)
+	if !s.Outer {
+		t()
+		call(c, s.Schedule)
+		c.Op(asm.F32Mul)
+	}
 	c.Set(rate)
-
-	if plain != regularised {
+	if fns.plain != fns.regularised {
 		for _, name := range []string{L1, L2} {
 			u.Hyper(name)
 			c.F32(0)
@@ -95,40 +166,6 @@ func (s Step) step(c *code, step local, params []Parameter, plain, regularised F
 	if s.Rule.Advance != nil {
 		s.Rule.Advance(u)
 	}
-	for _, p := range params {
-		load(asm.F32Load, p.Rate)
-		c.F32(0)
-		c.Op(asm.F32Ne)
-		c.If(func() {
-			update := func(f Fn) {
-				for _, a := range []int{p.Value, p.Sum, p.Rows * p.Cols, p.Exponent} {
-					c.I32(a)
-				}
-				c.Get(examples, rate)
-				load(asm.F32Load, p.Rate)
-				c.Op(asm.F32Mul)
-				for _, a := range p.Slots {
-					c.I32(a)
-				}
-				c.Call(f.Index, 1+updateTrips(p.Rows*p.Cols))
-				c.Set(most)
-			}
-			if p.Decayed {
-				c.Get(regularise)
-				c.IfElse(func() { update(regularised) }, func() { update(plain) })
-			} else {
-				update(plain)
-			}
-			c.Get(most)
-			c.I32(infinity << mantissa)
-			c.Op(asm.I32GeS)
-			c.If(func() {
-				c.I32(s.Status(p))
-				c.Return()
-			})
-		})
-	}
-	c.Release(examples, rate, regularise, most)
 }
 
 func (s Step) updateCode(c *code) *Update {

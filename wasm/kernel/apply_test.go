@@ -61,7 +61,7 @@ func newTrainer(t *testing.T, shapes []tensorShape, bits int, rule kernel.Rule, 
 		return map[string]kernel.Fn{
 			"quantise": e.Quantise(ps, bits, clippedAt, status),
 			"apply": e.Apply(ps, kernel.Step{
-				Bits: bits, Rule: rule, Shared: shared, Examples: examplesAt, Status: status,
+				Bits: bits, Rule: rule, Shared: shared, Count: examplesAt, Status: status,
 				Schedule: kernel.Schedules()[1].Multiplier(e, map[string]any{"every": 2.0, "factor": 0.9}),
 				Hyper:    func(name string) int { return tr.at[name] },
 			}),

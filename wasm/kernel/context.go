@@ -5,5 +5,6 @@ type Context struct {
 	Seed       int // i64, state
 	Step       int // i64
 	Microbatch int // i64
-	First      int // i32: index, in the microbatch, of the tile's first example
+	First      int // i32: index, among the examples of a gradient, of the tile's first
+	Example    int // i32: its index in the microbatch; the same address where a microbatch makes one gradient
 }

@@ -46,7 +46,7 @@ func (e *Emitter) DropoutMask(name string, mask Buffer, rate float32, layer int,
 // tile on (nil is the first).
 func (f *maskFill) start(x Context, example *local, apart int) {
 	c := f.c
-	c.I32(x.First)
+	c.I32(x.Example)
 	c.Mem(asm.I32Load, 0)
 	if example != nil {
 		c.Get(*example)

@@ -12,7 +12,7 @@ import (
 // Every element of every tile must have the oracle's mask, in either layout, and nothing else may be written.
 func TestDropoutMask(t *testing.T) {
 	const seed, step, microbatch = 7, 1<<40 + 3, 5
-	context := kernel.Context{Seed: 64, Step: 72, Microbatch: 80, First: 88}
+	context := kernel.Context{Seed: 64, Step: 72, Microbatch: 80, Example: 88}
 	for _, tt := range []struct {
 		elements, lanes int
 		rate            float32
@@ -36,7 +36,7 @@ func TestDropoutMask(t *testing.T) {
 				for _, first := range []int{0, tt.lanes} {
 					const untouched = 0x7fc12345
 					m.Memory().WriteUint32Le(end, untouched)
-					m.Memory().WriteUint32Le(uint32(context.First), uint32(first))
+					m.Memory().WriteUint32Le(uint32(context.Example), uint32(first))
 					m.call("mask")
 					got := m.words(1024, tt.lanes*stride)
 					for n := range tt.lanes {

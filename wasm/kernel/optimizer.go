@@ -26,6 +26,8 @@ type Rule struct {
 	Slots []string
 	// Shared names the scalars that all parameters have in common: f32, zero at first.
 	Shared []string
+	// LeastSteps is the fewest steps from zero state, as local steps start, that the rule needs to be of use.
+	LeastSteps int
 	// Advance emits the change of the shared scalars, once per step before all tensors. Nil if there are none.
 	Advance func(u *Update)
 	// Tensor emits what a tensor's update computes once, and returns what emits the change of four values.

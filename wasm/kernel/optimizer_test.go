@@ -129,7 +129,7 @@ func TestStatedFuelSuffices(t *testing.T) {
 			fns := map[string]kernel.Fn{
 				"quantise": e.Quantise(params, 16, clippedAt, status),
 				"apply": e.Apply(params, kernel.Step{
-					Bits: 16, Rule: ruleOf(t, "sgd", rules[0].attributes), Examples: examplesAt, Status: status,
+					Bits: 16, Rule: ruleOf(t, "sgd", rules[0].attributes), Count: examplesAt, Status: status,
 					Schedule: kernel.Schedules()[1].Multiplier(e, map[string]any{"every": 1, "factor": 1.0}),
 					Hyper:    func(string) int { return hyperAt },
 				}),

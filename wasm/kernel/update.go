@@ -16,7 +16,7 @@ const updateUnroll = 8
 func updateTrips(values int) int64 { return int64(values/updateUnroll + updateUnroll/4) }
 
 // update emits the function that updates a tensor: the addresses of values and sums, their number, the address of the
-// exponent, the number of examples and the rate (f32), the addresses of the slots. It returns the largest magnitude of
+// exponent, the count and the rate (f32), the addresses of the slots. It returns the largest magnitude of
 // what it stored, as bits, which order like integers with infinities and NaNs at the end.
 func (e *Emitter) update(name string, s Step, longest int, regularise bool) Fn {
 	params := []asm.ValType{asm.I32, asm.I32, asm.I32, asm.I32, asm.F32, asm.F32}
@@ -25,10 +25,17 @@ func (e *Emitter) update(name string, s Step, longest int, regularise bool) Fn {
 	}
 	return e.Define(name, params, []asm.ValType{asm.I32}, func(c *code, p []local) {
 		left, stored := p[2], append([]local{p[0]}, p[6:]...)
-		t := tensorUpdate{Update: s.updateCode(c), stored: stored, sums: p[1]}
+		t := tensorUpdate{Update: s.updateCode(c), stored: stored}
 		t.Rate = p[5]
-		t.prepare(s, p[3], p[4], regularise)
-		pointers := append([]local{t.sums}, stored...)
+		sums, unscale := p[1], t.unscale(s.Bits, p[3])
+		t.gradient = func(offset int) {
+			c.Load(asm.V128Load, sums, offset)
+			c.Op(asm.F32x4ConvS)
+			c.Get(unscale)
+			c.Op(asm.F32x4Mul)
+		}
+		t.prepare(s, p[4], regularise)
+		pointers := append([]local{sums}, stored...)
 		// loop goes on while at least so many values are left.
 		loop := func(trips, vectors, least int, body func(offset int)) {
 			c.Repeat(trips, func() {
@@ -68,31 +75,35 @@ func (e *Emitter) update(name string, s Step, longest int, regularise bool) Fn {
 // tensorUpdate is the state of emitting the update of one tensor.
 type tensorUpdate struct {
 	*Update
-	stored []local // addresses: values, then slots
-	sums   local   // address
+	stored   []local          // addresses: values, then slots
+	gradient func(offset int) // pushes four values of what is divided by count
 
-	unscale, examples, magnitude, least, most local
-	regularise                                func(x Values)
-	change                                    func(x Values)
-	values                                    Values
+	count, magnitude, least, most local
+	regularise                    func(x Values)
+	change                        func(x Values)
+	values                        Values
 }
 
-// prepare emits what comes before the loop.
-func (t *tensorUpdate) prepare(s Step, exponent, examples local, regularise bool) {
+// unscale emits 2^−s, by which sums are multiplied.
+func (t *tensorUpdate) unscale(bits int, exponent local) local {
 	unscale := t.Local(asm.F32)
 	t.Load(asm.I32Load, exponent, 0)
 	t.I32(NoExponent)
 	t.Op(asm.I32Ne)
 	t.If(func() { // else 0: without an exponent, nothing was added
 		t.I32(floatBias)
-		scaleExponent(t.Code, s.Bits, exponent)
+		scaleExponent(t.Code, bits, exponent)
 		t.Op(asm.I32Sub)
 		t.I32(mantissa)
 		t.Op(asm.I32Shl, asm.F32RefI32)
 		t.Set(unscale)
 	})
-	t.unscale = t.Splat(func() { t.Get(unscale) })
-	t.examples = t.Splat(func() { t.Get(examples) })
+	return t.Splat(func() { t.Get(unscale) })
+}
+
+// prepare emits what comes before the loop.
+func (t *tensorUpdate) prepare(s Step, count local, regularise bool) {
+	t.count = t.Splat(func() { t.Get(count) })
 	t.magnitude, t.least, t.most = t.Local(asm.V128), t.Local(asm.V128), t.Local(asm.V128)
 	t.I32x4(absMask)
 	t.Set(t.magnitude)
@@ -127,11 +138,8 @@ func regularisation(u *Update) func(x Values) {
 // vector emits the update of four values. With a mask, lanes outside of it keep what is in memory there.
 func (t *tensorUpdate) vector(offset int, mask *local) {
 	x := t.values
-	t.Load(asm.V128Load, t.sums, offset)
-	t.Op(asm.F32x4ConvS)
-	t.Get(t.unscale)
-	t.Op(asm.F32x4Mul)
-	t.Get(t.examples)
+	t.gradient(offset)
+	t.Get(t.count)
 	t.Op(asm.F32x4Div)
 	t.Set(x.G)
 	locals := append([]local{x.W}, x.Slots...)

@@ -139,28 +139,50 @@ func (p *pair) compareAccumulators(when string) {
 	for name, want := range map[string]int64{
 		schema.SegmentLoss: p.oracle.Loss, schema.SegmentExamples: p.oracle.Examples,
 		schema.SegmentCorrect: p.oracle.Correct, schema.SegmentClipped: p.oracle.Clipped,
+		schema.SegmentMicrobatches: p.oracle.Microbatches,
 	} {
+		if name == schema.SegmentMicrobatches && p.r.Algorithm.Aggregation.Mode == schema.AggregateGradient {
+			continue // it has no such segment
+		}
 		p.equal(when+": "+name, p.engine.Segment(name), long(want))
 	}
 }
 
 func (p *pair) compareTensors(when string) {
 	p.t.Helper()
-	rule := p.r.Algorithm.Optimizer.Kind
+	rule, outer := p.r.Algorithm.Optimizer.Kind, ""
+	if p.r.Algorithm.Aggregation.Mode == schema.AggregateLocalSteps {
+		rule, outer = "sgd", "outer."
+	}
 	for i, q := range p.oracle.Network.Parameters {
 		o := p.oracle.Tensors[i]
 		p.equal(when+": "+q.Name, p.engine.Tensor(q.Name), Floats(o.Value))
-		p.equal(when+": exponent of "+q.Name, p.engine.Tensor(q.Name+".exponent"), ints([]int32{o.Exponent}))
+		p.equal(when+": exponent of "+q.Name, p.engine.Tensor(q.Name+"."+outer+"exponent"), ints([]int32{o.Exponent}))
 		for k, slot := range o.Slots {
 			name := map[string][]string{"sgd": {"velocity"}, "adagrad": {"accumulator"}, "adam": {"m", "v"}}[rule][k]
-			p.equal(when+": "+name+" of "+q.Name, p.engine.Tensor(q.Name+"."+name), Floats(slot))
+			p.equal(when+": "+name+" of "+q.Name, p.engine.Tensor(q.Name+"."+outer+name), Floats(slot))
 		}
 	}
 	if adam, ok := p.oracle.Rule.(*ref.Adam); ok {
 		p.equal(when+": correction 1", p.engine.Tensor("adam.correction1"), Floats([]float32{adam.Correction1}))
 		p.equal(when+": correction 2", p.engine.Tensor("adam.correction2"), Floats([]float32{adam.Correction2}))
 	}
+	if want := p.stateCount(); len(p.engine.Section.State) != want {
+		p.t.Fatalf("%s, %s: %d tensors of state, want %d", p.name, when, len(p.engine.Section.State), want)
+	}
 	p.equal(when+": seed", p.engine.Tensor("seed"), long(p.oracle.Seed))
+}
+
+// stateCount is the number of the oracle's tensors of state.
+func (p *pair) stateCount() int {
+	n := 1 // the seed
+	for _, o := range p.oracle.Tensors {
+		n += 1 + len(o.Slots)
+	}
+	if _, ok := p.oracle.Rule.(*ref.Adam); ok {
+		n += 2
+	}
+	return n
 }
 
 func (p *pair) predict(n int) {

@@ -30,6 +30,7 @@ type Model struct {
 	Optimizer string // YAML: sgd {learningRate: 0.1}
 	Algorithm string // YAML: further lines of the algorithm
 	Bits      int    // 24
+	Local     string // YAML: what a mode of local steps has beside its bits, such as "steps: 2"; without it, the mode is gradient
 	Examples  int    // of the dataset: three batches
 }
 
@@ -58,7 +59,11 @@ func (m Model) Specification(t testing.TB) *schema.Specification {
 	line("  loss: %s", m.Loss)
 	line("algorithm:\n  optimizer: %s", m.Optimizer)
 	line("  microbatchSize: %d\n  batchSize: %d", m.Microbatch, m.Microbatch*m.Microbatches)
-	line("  steps: 3\n  seed: 42\n  aggregation: {mode: gradient, bits: %d}", m.Bits)
+	mode := schema.AggregateGradient
+	if m.Local != "" {
+		mode = schema.AggregateLocalSteps + ", " + m.Local
+	}
+	line("  steps: 3\n  seed: 42\n  aggregation: {mode: %s, bits: %d}", mode, m.Bits)
 	for l := range strings.Lines(strings.TrimSpace(m.Algorithm)) {
 		line("  %s", strings.TrimSpace(l))
 	}

@@ -30,7 +30,7 @@ func numeric(t *testing.T, r schema.Resolved) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples := r.Algorithm.MicrobatchSize
+	examples := r.Algorithm.InnerBatch()
 	single, double := ref.NewNetwork[float32](r, g), ref.NewNetwork[float64](r, g)
 	draw := rand.New(rand.NewPCG(5, 1))
 	for i, p := range double.Parameters {

@@ -23,29 +23,39 @@ func Apply(tensors []*Tensor, step int64, bits int, rule Rule, h Hyper, multipli
 		rate := h["learningRate"] * multiplier
 		rule.Advance(h)
 		for _, t := range tensors {
-			if t.Rate != 0 && !t.update(bits, rule, h, rate*t.Rate, float32(examples)) {
+			if t.Rate != 0 && !t.update(rule, h, rate*t.Rate, t.mean(bits, examples)) {
 				return t
 			}
 		}
 	}
+	learn(tensors)
+	return nil
+}
+
+// learn moves the exponents to those of the peaks.
+func learn(tensors []*Tensor) {
 	for _, t := range tensors {
 		if t.Peak != 0 {
 			t.Exponent = t.Peak - 126
 		}
 	}
-	return nil
 }
 
-// update reports whether all that it stored is finite.
-func (t *Tensor) update(bits int, rule Rule, h Hyper, rate, examples float32) bool {
+// mean is what the sums stand for, divided by a count.
+func (t *Tensor) mean(bits int, count int64) func(i int) float32 {
 	var unscale float32
 	if t.Exponent != NoExponent {
 		unscale = float32(math.Ldexp(1, -Scale(bits, t.Exponent)))
 	}
+	return func(i int) float32 { return float32(float32(t.Sum[i])*unscale) / float32(count) }
+}
+
+// update reports whether all that it stored is finite.
+func (t *Tensor) update(rule Rule, h Hyper, rate float32, gradient func(i int) float32) bool {
 	finite := true
 	slots := make([]float32, len(t.Slots))
 	for i, w := range t.Value {
-		g := float32(float32(t.Sum[i])*unscale) / examples
+		g := gradient(i)
 		if t.Decayed && (h["l1"] != 0 || h["l2"] != 0) {
 			g = g + float32(h["l2"]*w)
 			g = g + signed(h["l1"], w)

@@ -7,7 +7,7 @@ type conv2d[F Float] struct {
 	window
 	filters      int
 	weight, bias *Parameter[F]
-	microbatch   int // whose tiles order the sums of the gradients by W and b
+	batch        int // whose tiles order the sums of the gradients by W and b
 }
 
 // at is the index of a weight.
@@ -70,7 +70,7 @@ func (l conv2d[F]) inputGradient(dx, dy []F) {
 
 // weightGradient has a partial sum for the examples ≡ l (mod 4) each, over tiles, positions and the examples of a tile.
 func (l conv2d[F]) weightGradient(x, dy [][]F) {
-	lanes := kernel.TileOf(l.microbatch).Lanes
+	lanes := kernel.TileOf(l.batch).Lanes
 	weights, biases := make([][4]F, len(l.weight.Value)), make([][4]F, l.filters)
 	for first := 0; first < len(x); first += lanes {
 		l.positions(func(oy, ox int) {

@@ -18,7 +18,7 @@ func (l dropout[F]) backward(c Call, _, _, dy [][]F) [][]F { return l.times(c, d
 func (l dropout[F]) times(c Call, x [][]F) [][]F {
 	y := zeros(x)
 	for n := range x {
-		for i, m := range DropoutMask(c.Seed, c.Step, c.Microbatch, l.layer, n, len(x[n]), l.rate) {
+		for i, m := range DropoutMask(c.Seed, c.Step, c.Microbatch, l.layer, c.First+n, len(x[n]), l.rate) {
 			y[n][i] = x[n][i] * F(m)
 		}
 	}

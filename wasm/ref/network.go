@@ -16,6 +16,7 @@ type Float interface{ float32 | float64 }
 type Call struct {
 	Train                  bool // dropout drops
 	Seed, Step, Microbatch int64
+	First                  int // number, in the microbatch, of the pass's first example
 }
 
 // Network executes a graph, layer by layer. Values of a tensor are [example][element], elements in C order.
@@ -60,7 +61,7 @@ func NewNetwork[F Float](r schema.Resolved, g *graph.Graph) *Network[F] {
 			})
 		}
 		n.Parameters = append(n.Parameters, own...)
-		n.layers = append(n.layers, newLayer(node, i+1, own, r.Algorithm.MicrobatchSize))
+		n.layers = append(n.layers, newLayer(node, i+1, own, r.Algorithm.InnerBatch()))
 	}
 	return n
 }
@@ -75,7 +76,7 @@ func trainDataset(r schema.Resolved) schema.ResolvedDataset {
 }
 
 // newLayer makes the layer of a node, the index-th of its graph.
-func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], microbatch int) layer[F] {
+func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], batch int) layer[F] {
 	var weight, bias *Parameter[F]
 	if len(own) > 0 {
 		weight = own[0]
@@ -87,7 +88,7 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], microba
 	case "dense":
 		return dense[F]{inputs: node.In.Shape[0], units: node.Shape[0], weight: weight, bias: bias}
 	case "conv2d":
-		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, microbatch: microbatch}
+		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, batch: batch}
 	case "maxpool2d":
 		return maxPool2d[F]{newWindow(node, "size")}
 	case "avgpool2d":

@@ -16,10 +16,11 @@ type Training struct {
 	Hyper   Hyper
 	Seed    int64
 
-	// Accumulators, beside the tensors' sums and peaks.
-	Loss, Examples, Correct, Clipped int64
+	// Accumulators, beside the tensors' sums and peaks. Microbatches is one of local steps alone.
+	Loss, Examples, Correct, Clipped, Microbatches int64
 
 	algorithm schema.Algorithm
+	local     *local // nil where the rule works on gradients
 }
 
 // ErrClass says that a target is not a class of the model.
@@ -48,6 +49,13 @@ func NewTraining(r schema.Resolved, g *graph.Graph) *Training {
 	}
 	if g := r.Algorithm.Regularization; g != nil {
 		t.Hyper["l1"], t.Hyper["l2"] = single(g.L1), single(g.L2)
+	}
+	if g := r.Algorithm.Aggregation; g.Mode == schema.AggregateLocalSteps {
+		t.local = &local{
+			steps: g.Steps, batch: r.Algorithm.InnerBatch(), hyper: t.Hyper,
+			rule: func() (Rule, int) { return rule(r.Algorithm.Optimizer) },
+		}
+		t.Hyper = Hyper{"learningRate": single(*g.Outer.LearningRate), "momentum": single(*g.Outer.Momentum)}
 	}
 	for _, p := range t.Network.Parameters {
 		t.Tensors = append(t.Tensors, &Tensor{
@@ -78,7 +86,13 @@ func rule(c schema.Component) (rule Rule, slots int) {
 func (t *Training) Init(seed int64) {
 	t.Seed = seed
 	var slots int
-	t.Rule, slots = rule(t.algorithm.Optimizer)
+	optimizer := t.algorithm.Optimizer
+	if t.local != nil {
+		optimizer = schema.Component{Kind: "sgd", Attributes: map[string]any{
+			"momentum": *t.algorithm.Aggregation.Outer.Momentum, "nesterov": true,
+		}}
+	}
+	t.Rule, slots = rule(optimizer)
 	for i, o := range t.Tensors {
 		p := t.Network.Parameters[i]
 		name := t.algorithm.Initializer
@@ -97,7 +111,7 @@ func (t *Training) Init(seed int64) {
 
 // Clear zeroes the accumulators.
 func (t *Training) Clear() {
-	t.Loss, t.Examples, t.Correct, t.Clipped = 0, 0, 0, 0
+	t.Loss, t.Examples, t.Correct, t.Clipped, t.Microbatches = 0, 0, 0, 0, 0
 	for _, o := range t.Tensors {
 		clear(o.Sum)
 		o.Peak = 0
@@ -112,20 +126,35 @@ func (t *Training) Select(step, microbatch, examples int64) []uint32 {
 
 // Accumulate runs a microbatch and adds to the accumulators. With an error nothing is added.
 func (t *Training) Accumulate(step, microbatch int64, input, target []byte, n int) error {
-	c := Call{Train: true, Seed: t.Seed, Step: step, Microbatch: microbatch}
-	values, s, ok := t.Network.judge(c, input, target, n)
-	if !ok {
-		return ErrClass
+	gradient := func(first, last int) (part, error) {
+		c := Call{Train: true, Seed: t.Seed, Step: step, Microbatch: microbatch, First: first}
+		in, out := len(input)/n, len(target)/n
+		values, s, ok := t.Network.judge(c, input[first*in:last*in], target[first*out:last*out], last-first)
+		if !ok {
+			return part{}, ErrClass
+		}
+		t.Network.Backward(c, values, s.gradient)
+		return part{total(s.losses), s.correct}, nil
 	}
-	t.Network.Backward(c, values, s.gradient)
+	var sum part
+	var err error
+	if t.local == nil {
+		sum, err = gradient(0, n)
+	} else {
+		sum, err = t.local.run(t, step, n, t.multiplier, gradient)
+	}
+	if err != nil {
+		return err
+	}
 	clipped, bad := Quantise(t.Tensors, t.algorithm.Aggregation.Bits)
 	if bad != nil {
 		return t.nonFinite(bad, false)
 	}
 	t.Clipped += clipped
-	t.Loss += total(s.losses)
-	t.Correct += s.correct
+	t.Loss += sum.loss
+	t.Correct += sum.correct
 	t.Examples += int64(n)
+	t.Microbatches++
 	return nil
 }
 
@@ -147,7 +176,12 @@ func (t *Training) nonFinite(bad *Tensor, update bool) error {
 
 // Apply turns the accumulators into the next parameters and state.
 func (t *Training) Apply(step int64) error {
-	bad := Apply(t.Tensors, step, t.algorithm.Aggregation.Bits, t.Rule, t.Hyper, t.multiplier(step-1), t.Examples)
+	var bad *Tensor
+	if bits := t.algorithm.Aggregation.Bits; t.local == nil {
+		bad = Apply(t.Tensors, step, bits, t.Rule, t.Hyper, t.multiplier(step-1), t.Examples)
+	} else {
+		bad = ApplyOuter(t.Tensors, step, bits, t.Rule, t.Hyper, t.Microbatches)
+	}
 	if bad != nil {
 		return t.nonFinite(bad, true)
 	}

@@ -8,7 +8,9 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 export type Aggregation = {
   readonly bits: 8 | 12 | 16 | 24;
-  readonly mode: "gradient";
+  readonly mode: "gradient" | "local-steps";
+  readonly outer?: Outer;
+  readonly steps?: Positive;
 };
 
 /** A resolved algorithm: steps instead of epochs. */
@@ -111,6 +113,12 @@ export type Normalize = "standardize" | {
 };
 
 export type Numbers = number | readonly number[];
+
+/** Nesterov's momentum, by which the parameters follow the mean of the microbatches' changes. */
+export type Outer = {
+  readonly learningRate?: number;
+  readonly momentum?: number;
+};
 
 export type Path = string;
 
@@ -271,7 +279,9 @@ export type Specification = {
   readonly algorithm: {
     readonly aggregation?: {
       readonly bits?: 8 | 12 | 16 | 24;
-      readonly mode?: "gradient";
+      readonly mode?: "gradient" | "local-steps";
+      readonly outer?: Outer;
+      readonly steps?: Positive;
     };
     readonly batchSize: Positive;
     readonly block?: Positive;
