@@ -7,6 +7,9 @@ SHELL := /bin/bash
 GOLANGCI_LINT_VERSION := v2.15.0
 TOOLS := $(CURDIR)/bin/tools
 LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+# The server of S3 that tests run against. Its version is also in zoo/s3/s3test.
+VERSITYGW_VERSION := v1.8.0
+VERSITYGW := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 export CGO_ENABLED ?= 0
@@ -24,10 +27,10 @@ demo: web ## dataset, training, publishing, verifying, replaying, and the site t
 test: test-go test-web e2e ## everything that CI runs, but the linters
 
 .PHONY: test-go test-web e2e race
-test-go:
+test-go: tools
 	go test ./...
 
-race:
+race: tools
 	CGO_ENABLED=1 go test -race ./closure/... ./zoo/... ./runner/... ./schema/... ./api/... ./trainer/...
 
 test-web: web/node_modules
@@ -48,6 +51,13 @@ web: web/node_modules ## the built site, which the command embeds
 	cd web && npm run build
 
 ## Set-up
+
+.PHONY: tools
+tools: $(VERSITYGW) ## servers that tests start; without them these tests are skipped, and fail where CI is set
+
+$(VERSITYGW):
+	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	mv $(TOOLS)/versitygw $@
 
 .PHONY: browsers
 browsers:

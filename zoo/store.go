@@ -180,6 +180,16 @@ type RangeReader interface {
 	OpenRange(ctx context.Context, d schema.Digest, offset, length int64) (io.ReadCloser, error)
 }
 
+// Presigner can let others read blobs from its place directly, without credentials.
+type Presigner interface {
+	// PresignBlob returns a URL from which anybody can read the blob, also in part, until ttl has passed. It does not look
+	// whether there is such a blob. Whoever reads compares the digest.
+	PresignBlob(ctx context.Context, d schema.Digest, ttl time.Duration) (url string, err error)
+
+	// PresignOrigin is the scheme, host and port of these URLs, which a page must be allowed to connect to.
+	PresignOrigin(ctx context.Context) (string, error)
+}
+
 // PathFinder keeps blobs as files of this machine.
 type PathFinder interface {
 	// Path returns the file of a blob, which nobody may change, or ErrNotFound. Its bytes are not verified.

@@ -12,6 +12,7 @@ import (
 	"github.com/reprise-ml/reprise/zoo"
 	"github.com/reprise-ml/reprise/zoo/bundle"
 	"github.com/reprise-ml/reprise/zoo/directory"
+	"github.com/reprise-ml/reprise/zoo/s3"
 )
 
 // defaultStore is where closures live if nobody says otherwise.
@@ -32,7 +33,8 @@ var storeKinds map[string]storeKind
 
 func init() {
 	storeKinds = map[string]storeKind{
-		"": {"directory", "./zoo", openDirectory},
+		"":        {"directory", "./zoo", openDirectory},
+		s3.Scheme: {"s3", "s3://bucket/prefix", openS3},
 	}
 }
 
@@ -101,4 +103,12 @@ func openDirectory(_ context.Context, _ *app, place string, create bool) (zoo.St
 		return directory.Create(place)
 	}
 	return directory.Open(place)
+}
+
+func openS3(ctx context.Context, a *app, place string, create bool) (zoo.Store, error) {
+	o := s3.Options{Warn: func(message string) { a.note("%s", message) }}
+	if create {
+		return s3.Create(ctx, place, o)
+	}
+	return s3.Open(ctx, place, o)
 }

@@ -1,0 +1,34 @@
+package s3_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/s3"
+	"github.com/reprise-ml/reprise/zoo/s3/s3test"
+	"github.com/reprise-ml/reprise/zoo/storetest"
+)
+
+func TestMain(m *testing.M) {
+	s3test.SetCredentials()
+	os.Exit(m.Run())
+}
+
+func TestConformance(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		secure bool
+	}{{"TLS", true}, {"HTTP", false}} {
+		t.Run(c.name, func(t *testing.T) {
+			server := s3test.Versitygw.Start(t, c.secure)
+			storetest.Run(t, func(t *testing.T) zoo.Store {
+				s, err := s3.Create(t.Context(), server.Place(), s3.Options{Warn: func(m string) { t.Errorf("warned: %s", m) }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			})
+		})
+	}
+}
