@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,7 +56,7 @@ func (s *Service) postVerification(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.keep(ctx, name, m, document); err != nil {
+	if _, err := zoo.PutRecord(ctx, s.store, name, m, document); err != nil {
 		return err
 	}
 	s.catalogue.Changed(q.Closure)
@@ -114,17 +113,4 @@ func (s *Service) subject(ctx context.Context, d schema.Digest) (closure.Descrip
 		return closure.Descriptor{}, "", fmt.Errorf("closure %s: %w", d, zoo.ErrNotFound)
 	}
 	return closure.Descriptor{MediaType: closure.MediaTypeManifest, Digest: d, Size: o.Entry.Size}, o.Name, nil
-}
-
-// keep stores a record: its document, its manifest, and then the marker by which it is found.
-func (s *Service) keep(ctx context.Context, name string, m *closure.Manifest, document []byte) error {
-	blobs := s.blobsOf(name)
-	if err := blobs.Put(ctx, m.Config.Digest, m.Config.Size, bytes.NewReader(document)); err != nil {
-		return err
-	}
-	manifest := m.Bytes()
-	if err := blobs.Put(ctx, m.Digest(), int64(len(manifest)), bytes.NewReader(manifest)); err != nil {
-		return err
-	}
-	return zoo.ReferrersOf(s.store, name).PutReferrer(ctx, m.Subject.Digest, zoo.EntryOf(m))
 }

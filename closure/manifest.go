@@ -2,6 +2,7 @@ package closure
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -114,13 +115,50 @@ func VerificationManifest(v *schema.Verification, subject Descriptor) (*Manifest
 	if v.Closure() != subject.Digest {
 		return nil, nil, schema.Invalidf(schema.PathVerification, "subject", "is %s, not %s", v.Closure(), subject.Digest)
 	}
-	m := &Manifest{
-		ArtifactType: schema.MediaTypeVerification,
-		Config:       fileDescriptor(schema.PathVerification, schema.MediaTypeVerification, schema.DigestOf(document), int64(len(document))),
-		Subject:      &subject,
-		Annotations:  map[string]string{annotationCreated: v.Predicate.Created},
+	return recordManifest(schema.PathVerification, schema.MediaTypeVerification, document, subject, v.Predicate.Created)
+}
+
+// WithdrawalManifest derives the manifest of a withdrawal of an object, and its config blob (the canonical withdrawal.json).
+// subject describes the manifest of the object. A document that is not acceptable gives *schema.Invalid.
+func WithdrawalManifest(w *schema.Withdrawal, subject Descriptor) (*Manifest, []byte, error) {
+	document, err := schema.Canonical(w)
+	if err != nil {
+		return nil, nil, schema.Invalidf(schema.PathWithdrawal, "", "%v", err)
 	}
-	return m, document, m.check(schema.PathVerification)
+	if _, err := schema.ReadWithdrawal(schema.PathWithdrawal, document); err != nil {
+		return nil, nil, err
+	}
+	if w.Digest != subject.Digest {
+		return nil, nil, schema.Invalidf(schema.PathWithdrawal, "digest", "is %s, not %s", w.Digest, subject.Digest)
+	}
+	return recordManifest(schema.PathWithdrawal, schema.MediaTypeWithdrawal, document, subject, w.Created)
+}
+
+// LoadWithdrawal reads and checks the document of a withdrawal's manifest, which must be about the same object.
+func LoadWithdrawal(ctx context.Context, blobs Blobs, m *Manifest) (*schema.Withdrawal, error) {
+	b, err := loadConfig(ctx, blobs, m, schema.MediaTypeWithdrawal)
+	if err != nil {
+		return nil, err
+	}
+	w, err := schema.ReadWithdrawal(schema.PathWithdrawal, b)
+	if err != nil {
+		return nil, err
+	}
+	if w.Digest != m.Subject.Digest {
+		return nil, schema.Invalidf(schema.PathWithdrawal, "digest", "is %s, but its manifest is about %s", w.Digest, m.Subject.Digest)
+	}
+	return w, nil
+}
+
+// recordManifest is the manifest of a document about an object.
+func recordManifest(path, mediaType string, document []byte, subject Descriptor, created string) (*Manifest, []byte, error) {
+	m := &Manifest{
+		ArtifactType: mediaType,
+		Config:       fileDescriptor(path, mediaType, schema.DigestOf(document), int64(len(document))),
+		Subject:      &subject,
+		Annotations:  map[string]string{annotationCreated: created},
+	}
+	return m, document, m.check(path)
 }
 
 func newManifest(path, mediaType string, document []byte, layers []Descriptor, annotations map[string]string) (*Manifest, []byte, error) {

@@ -11,8 +11,8 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 )
 
-// ParseManifest reads the manifest of a closure, of a dataset, or of a verification record about one of them. It is strict: another layout, another spelling than Bytes
-// writes (which also excludes unknown and duplicate keys), unknown media types, paths that are unsafe or not unique, and
+// ParseManifest reads the manifest of a closure, of a dataset, or of a record about one of them (a verification, a withdrawal).
+// It is strict: another layout, another spelling than Bytes writes (which also excludes unknown and duplicate keys), unknown media types, paths that are unsafe or not unique, and
 // more than MaxManifest bytes are refused as *schema.Invalid.
 func ParseManifest(b []byte) (*Manifest, error) {
 	name := "manifest " + schema.DigestOf(b).Short()
@@ -58,6 +58,8 @@ func (m *Manifest) check(name string) error {
 		title = PathDataset
 	case schema.MediaTypeVerification:
 		title = schema.PathVerification
+	case schema.MediaTypeWithdrawal:
+		title = schema.PathWithdrawal
 	default:
 		return schema.Invalidf(name, "artifactType", "%q is neither a closure nor a dataset, nor a record about one", m.ArtifactType)
 	}
@@ -70,7 +72,7 @@ func (m *Manifest) check(name string) error {
 	if err := checkDescriptor(m.Config); err != nil {
 		return schema.Invalidf(name, "config", "%v", err)
 	}
-	if m.ArtifactType == schema.MediaTypeVerification {
+	if m.ArtifactType == schema.MediaTypeVerification || m.ArtifactType == schema.MediaTypeWithdrawal {
 		return m.checkReferrer(name)
 	}
 	if m.Subject != nil {

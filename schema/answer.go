@@ -46,6 +46,7 @@ type PullReport struct {
 	Version   string `json:"version,omitempty"` // empty where the reference is a tag or digest
 	Digest    Digest `json:"digest"`
 	Directory string `json:"directory"`
+	Withdrawn string `json:"withdrawn,omitempty"` // why
 }
 
 // CopyReport answers `reprise copy --json` and `import --json`.
@@ -81,6 +82,15 @@ type TagReport struct {
 	Name   string `json:"name"`
 	Tag    string `json:"tag"`
 	Digest Digest `json:"digest"`
+}
+
+// WithdrawReport answers `reprise withdraw --json`.
+type WithdrawReport struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"`
+	Digest  Digest `json:"digest"`
+	Reason  string `json:"reason"`
+	Record  Digest `json:"record"` // the withdrawal's manifest
 }
 
 // VersionReport answers `reprise version --json`.

@@ -5,6 +5,7 @@ const (
 	MediaTypeClosure      = "application/vnd.reprise.closure.v1+json"
 	MediaTypeDataset      = "application/vnd.reprise.dataset.v1+json"
 	MediaTypeVerification = "application/vnd.reprise.verification.v1+json"
+	MediaTypeWithdrawal   = "application/vnd.reprise.withdrawal.v1+json"
 	MediaTypeJournal      = "application/vnd.reprise.journal.v1+jsonl"
 	MediaTypeTelemetry    = "application/vnd.reprise.telemetry.v1+jsonl"
 	MediaTypeState        = "application/vnd.reprise.state.v1+safetensors"

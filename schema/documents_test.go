@@ -32,6 +32,8 @@ func TestRoundTrips(t *testing.T) {
 	check("closure", exampleClosure(t), func(b []byte) (any, error) { return schema.ReadClosure("closure.json", b) })
 	check("dataset", exampleDataset(), func(b []byte) (any, error) { return schema.ReadDataset("dataset.json", b) })
 	check("engine section", exampleEngine(), func(b []byte) (any, error) { return schema.ReadEngineSection("engine.wasm", b) })
+	check("withdrawal", &schema.Withdrawal{SchemaVersion: 1, Name: "mnist", Version: "1.0.0", Digest: digest("it"), Reason: "wrong labels", Created: "2026-01-31T12:00:00Z"},
+		func(b []byte) (any, error) { return schema.ReadWithdrawal("withdrawal.json", b) })
 	for _, line := range exampleJournal() {
 		check("journal "+line.Type+line.Event, &line, func(b []byte) (any, error) { return schema.ReadJournalLine("line", b) })
 	}

@@ -97,6 +97,8 @@ type ListEntry struct {
 	Digest  Digest `json:"digest"`
 	Kind    string `json:"kind"` // closure or dataset
 	Created string `json:"created"`
+	// Withdrawn is the reason why it was withdrawn; empty if it was not.
+	Withdrawn string `json:"withdrawn,omitempty"`
 }
 
 // PublishReport answers `reprise publish --json`.

@@ -33,32 +33,35 @@ const (
 	KindEngineSection DocumentKind = "engine"
 	KindManifest      DocumentKind = "manifest"
 	KindVerification  DocumentKind = "verification"
+	KindWithdrawal    DocumentKind = "withdrawal"
 
-	KindVerifyReport  DocumentKind = "verify"
-	KindReplayReport  DocumentKind = "replay"
-	KindTrainReport   DocumentKind = "train"
-	KindFsckReport    DocumentKind = "fsck"
-	KindListReport    DocumentKind = "list"
-	KindPublishReport DocumentKind = "publish"
-	KindDatasetReport DocumentKind = "dataset-report"
-	KindPredictReport DocumentKind = "predict"
-	KindInitReport    DocumentKind = "init"
-	KindCompileReport DocumentKind = "compile"
-	KindCheckReport   DocumentKind = "check"
-	KindPullReport    DocumentKind = "pull"
-	KindCopyReport    DocumentKind = "copy"
-	KindExportReport  DocumentKind = "export"
-	KindTagReport     DocumentKind = "tag"
-	KindVersionReport DocumentKind = "version"
-	KindDemoReport    DocumentKind = "demo"
-	KindServeReport   DocumentKind = "serve"
-	KindFailure       DocumentKind = "failure"
+	KindVerifyReport   DocumentKind = "verify"
+	KindReplayReport   DocumentKind = "replay"
+	KindTrainReport    DocumentKind = "train"
+	KindFsckReport     DocumentKind = "fsck"
+	KindListReport     DocumentKind = "list"
+	KindPublishReport  DocumentKind = "publish"
+	KindDatasetReport  DocumentKind = "dataset-report"
+	KindPredictReport  DocumentKind = "predict"
+	KindInitReport     DocumentKind = "init"
+	KindCompileReport  DocumentKind = "compile"
+	KindCheckReport    DocumentKind = "check"
+	KindPullReport     DocumentKind = "pull"
+	KindCopyReport     DocumentKind = "copy"
+	KindExportReport   DocumentKind = "export"
+	KindTagReport      DocumentKind = "tag"
+	KindWithdrawReport DocumentKind = "withdraw"
+	KindVersionReport  DocumentKind = "version"
+	KindDemoReport     DocumentKind = "demo"
+	KindServeReport    DocumentKind = "serve"
+	KindFailure        DocumentKind = "failure"
 )
 
 // Kinds returns every kind of document.
 func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
+		KindWithdrawal, KindWithdrawReport,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindListReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindFailure,

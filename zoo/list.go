@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/reprise-ml/reprise/schema"
 )
 
@@ -27,20 +29,28 @@ func List(ctx context.Context, s Store) ([]schema.ListEntry, error) {
 	if err != nil {
 		return nil, err
 	}
+	found := make([]*schema.ListEntry, len(names))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(walkers)
+	for i, name := range names {
+		group.Go(func() error {
+			versions, err := s.Versions(ctx, name)
+			if err != nil || len(versions) == 0 {
+				return err
+			}
+			entry, err := listEntry(ctx, s, name, latest(versions))
+			found[i] = &entry
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	list := []schema.ListEntry{}
-	for _, name := range names {
-		versions, err := s.Versions(ctx, name)
-		if err != nil {
-			return nil, err
+	for _, entry := range found {
+		if entry != nil {
+			list = append(list, *entry)
 		}
-		if len(versions) == 0 {
-			continue
-		}
-		entry, err := listEntry(ctx, s, name, latest(versions))
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, entry)
 	}
 	return list, nil
 }
@@ -70,7 +80,13 @@ func listEntry(ctx context.Context, s Store, name, version string) (schema.ListE
 	if err != nil {
 		return schema.ListEntry{}, err
 	}
-	return schema.ListEntry{Name: name, Version: version, Digest: e.Digest, Kind: Kind(e.ArtifactType), Created: e.Created}, nil
+	reason, err := withdrawnBecause(ctx, s, name, e.Digest)
+	if err != nil {
+		return schema.ListEntry{}, err
+	}
+	return schema.ListEntry{
+		Name: name, Version: version, Digest: e.Digest, Kind: Kind(e.ArtifactType), Created: e.Created, Withdrawn: reason,
+	}, nil
 }
 
 // unknownName is the error for a name without versions; it says what there is.

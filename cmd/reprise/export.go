@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +46,9 @@ bytes.`, exitDamaged),
 }
 
 func (a *app) export(ctx context.Context, references []string, output string) error {
+	if info, err := os.Stat(output); err == nil && !info.Mode().IsRegular() {
+		return usagef("name a file with -o", "%s is not a file", output)
+	}
 	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
@@ -64,15 +64,16 @@ func (a *app) export(ctx context.Context, references []string, output string) er
 		}
 	}
 	shown := a.newTransfer("exporting")
-	hash := sha256.New()
-	report.Size, err = writeWhole(output, func(w io.Writer) error {
-		return bundle.Write(ctx, io.MultiWriter(w, hash), selected, bundle.WriteOptions{Progress: shown.step})
+	err = writeOutput(output, func(w io.Writer) error {
+		d := &digesting{w: w, hash: sha256.New()}
+		err := bundle.Write(ctx, d, selected, bundle.WriteOptions{Progress: shown.step})
+		report.Size, report.Digest = d.size, schema.DigestFromSum([sha256.Size]byte(d.hash.Sum(nil)))
+		return err
 	})
 	shown.clear()
 	if err != nil {
 		return err
 	}
-	report.Digest = schema.DigestFromSum([sha256.Size]byte(hash.Sum(nil)))
 	return a.answer(report, func(w io.Writer) {
 		for _, r := range report.Exported {
 			fmt.Fprintf(w, "%s %s:%s%s\n", a.style(styleBold, "exported"), r.Name, r.Version, r.Tag)
@@ -81,28 +82,16 @@ func (a *app) export(ctx context.Context, references []string, output string) er
 	})
 }
 
-// writeWhole writes a file that appears whole or not at all, and returns its size.
-func writeWhole(name string, write func(w io.Writer) error) (int64, error) {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return 0, usagef("name a file with -o", "%s is not a file", name)
-	}
-	temp := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text())
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
-	if err != nil {
-		return 0, fileError(name, err)
-	}
-	buffered := bufio.NewWriterSize(f, 1<<20)
-	err = write(buffered)
-	if err == nil {
-		err = errors.Join(buffered.Flush(), f.Sync())
-	}
-	info, statErr := f.Stat()
-	if err = errors.Join(err, statErr, f.Close()); err == nil {
-		err = os.Rename(temp, name)
-	}
-	if err != nil {
-		_ = os.Remove(temp) // its error would say no more
-		return 0, err
-	}
-	return info.Size(), nil
+// digesting hashes and counts what is written through it.
+type digesting struct {
+	w    io.Writer
+	hash hash.Hash
+	size int64
+}
+
+func (d *digesting) Write(b []byte) (int, error) {
+	n, err := d.w.Write(b)
+	d.hash.Write(b[:n])
+	d.size += int64(n)
+	return n, err
 }

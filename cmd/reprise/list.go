@@ -47,7 +47,11 @@ func (a *app) entries(ctx context.Context, ask func(context.Context, zoo.Store) 
 			if a.verbose {
 				digest = e.Digest.String()
 			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\n", e.Name, e.Version, e.Kind, orDash(e.Created), digest)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", e.Name, e.Version, e.Kind, orDash(e.Created), digest)
+			if e.Withdrawn != "" {
+				fmt.Fprintf(t, "\twithdrawn: %s", oneLine(e.Withdrawn))
+			}
+			fmt.Fprintln(t)
 		}
 		t.Flush() // the writer below remembers errors
 	})

@@ -43,7 +43,11 @@ func (a *app) pull(ctx context.Context, reference, dir string) error {
 	if err != nil {
 		return err
 	}
-	report := schema.PullReport{Name: r.Name, Version: r.Version, Digest: r.Entry.Digest, Directory: dir}
+	reason, err := a.withdrawn(ctx, s, r)
+	if err != nil {
+		return err
+	}
+	report := schema.PullReport{Name: r.Name, Version: r.Version, Digest: r.Entry.Digest, Directory: dir, Withdrawn: reason}
 	return a.answer(report, func(w io.Writer) {
 		fmt.Fprintf(w, "%s %s into %s\n  %s\n", a.style(styleBold, "pulled"), reference, dir, report.Digest)
 	})

@@ -40,6 +40,9 @@ func (a *app) show(ctx context.Context, arg string) error {
 		if err != nil {
 			return err
 		}
+		if _, err := a.withdrawn(ctx, s, r); err != nil {
+			return err
+		}
 		if r.Entry.ArtifactType == schema.MediaTypeDataset {
 			d, err := loadDataset(ctx, s, arg)
 			if err != nil {

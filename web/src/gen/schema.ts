@@ -578,6 +578,25 @@ export type Verification = {
   readonly subject: readonly [VerificationSubject];
 };
 
+/** withdrawal.json: somebody takes back what a closure or dataset says. The object stays, and whoever finds it is told. */
+export type Withdrawal = {
+  readonly created: Time;
+  readonly digest: Digest;
+  readonly name: Name;
+  readonly reason: string;
+  readonly schemaVersion: 1;
+  readonly version?: Version;
+};
+
+/** What reprise withdraw --json prints. */
+export type WithdrawReport = {
+  readonly digest: Digest;
+  readonly name: Name;
+  readonly reason: string;
+  readonly record: Digest;
+  readonly version?: Version;
+};
+
 /** What reprise verify --json prints. */
 export type VerifyReport = {
   readonly claims: readonly ({
@@ -636,6 +655,7 @@ export type ListReport = readonly ({
   readonly kind: "closure" | "dataset";
   readonly name: Name;
   readonly version: Version;
+  readonly withdrawn?: string;
 })[];
 
 /** What reprise publish --json prints. */
@@ -703,6 +723,7 @@ export type PullReport = {
   readonly directory: string;
   readonly name: Name;
   readonly version?: Version;
+  readonly withdrawn?: string;
 };
 
 /** What reprise copy --json and import --json print. */
