@@ -2,6 +2,7 @@ package runner
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/reprise-ml/reprise/schema"
 )
@@ -57,4 +58,14 @@ func counts(s *schema.EngineSection, memory []byte) Counts {
 		}
 	}
 	return c
+}
+
+// CountsIn reads the reserved segments out of a region accumulators.
+func CountsIn(s *schema.EngineSection, accumulators []byte) Counts {
+	shifted := *s
+	shifted.Segments = slices.Clone(s.Segments)
+	for i := range shifted.Segments {
+		shifted.Segments[i].Offset -= s.Regions[schema.RegionAccumulators].Offset
+	}
+	return counts(&shifted, accumulators)
 }

@@ -44,8 +44,8 @@ func evaluate(ctx context.Context, team Team, role string, classes bool, total i
 	return e, nil
 }
 
-// line is the journal's. It holds what is counted blindly, and the loss only where there is nothing else.
-func (e *Evaluation) line(step int64, split string) schema.JournalLine {
+// Line is the journal's. It holds what is counted blindly, and the loss only where there is nothing else.
+func (e *Evaluation) Line(step int64, split string) schema.JournalLine {
 	line := schema.JournalLine{Type: schema.LineEvaluation, Step: step, Split: split, Examples: &e.Total, Correct: e.Correct}
 	if e.Correct == nil {
 		line.Loss = e.Loss

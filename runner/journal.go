@@ -21,7 +21,7 @@ type file interface {
 
 // write appends a line to both.
 func (j *journal) write(line schema.JournalLine) error {
-	b, err := encodeLine(line)
+	b, err := EncodeLine(line)
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (j *journal) write(line schema.JournalLine) error {
 
 // repeat appends a line that the file already holds.
 func (j *journal) repeat(line schema.JournalLine) error {
-	b, err := encodeLine(line)
+	b, err := EncodeLine(line)
 	if err != nil {
 		return err
 	}
@@ -58,8 +58,8 @@ func (j *journal) flush() error {
 	return j.file.Flush()
 }
 
-// encodeLine writes a line as the journal holds it.
-func encodeLine(line schema.JournalLine) ([]byte, error) {
+// EncodeLine writes a line as the journal holds it.
+func EncodeLine(line schema.JournalLine) ([]byte, error) {
 	b, err := schema.Canonical(line)
 	return append(b, '\n'), err
 }

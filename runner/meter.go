@@ -62,7 +62,7 @@ func (m *meter) report(step int64, e *Evaluation) {
 	}
 	if m.progress != nil {
 		m.progress(Progress{
-			Step: step, Steps: m.plan.steps(), Loss: mean(m.last.Loss, m.last.Examples) / (1 << 20), Accuracy: mean(m.last.Correct, m.last.Examples),
+			Step: step, Steps: m.plan.Steps(), Loss: mean(m.last.Loss, m.last.Examples) / (1 << 20), Accuracy: mean(m.last.Correct, m.last.Examples),
 			Evaluation: e, Examples: m.examples, ExamplesPerSecond: rate, Elapsed: now.Sub(m.began),
 		})
 	}

@@ -20,23 +20,23 @@ func NewPlan(r schema.Resolved, engine schema.Digest) (Plan, error) {
 	return Plan{Resolved: r, Specification: specification, Engine: engine}, nil
 }
 
-// steps is the number of the last step.
-func (p Plan) steps() int64 { return p.Resolved.Algorithm.Steps }
+// Steps is the number of the last step.
+func (p Plan) Steps() int64 { return p.Resolved.Algorithm.Steps }
 
-// microbatches of a step.
-func (p Plan) microbatches() int64 { return int64(p.Resolved.Algorithm.Microbatches()) }
+// Microbatches is their number in a step.
+func (p Plan) Microbatches() int64 { return int64(p.Resolved.Algorithm.Microbatches()) }
 
-// due reports whether the state after a step is evaluated and digested.
-func (p Plan) due(step int64) bool {
-	if step == p.steps() {
+// Due reports whether the state after a step is evaluated and digested.
+func (p Plan) Due(step int64) bool {
+	if step == p.Steps() {
 		return true
 	}
 	e := p.Resolved.Algorithm.Evaluate
 	return e != nil && e.Every > 0 && step > 0 && step%e.Every == 0
 }
 
-// split is the name of the split that plays a role, or empty.
-func (p Plan) split(role string) string {
+// Split is the name of the split that plays a role, or empty.
+func (p Plan) Split(role string) string {
 	for _, d := range p.Resolved.Datasets {
 		if d.Role == role {
 			return d.Split
@@ -45,8 +45,8 @@ func (p Plan) split(role string) string {
 	return ""
 }
 
-// header is the journal's first line.
-func (p Plan) header() schema.JournalLine {
+// Header is the journal's first line.
+func (p Plan) Header() schema.JournalLine {
 	seed := p.Resolved.Algorithm.Seed
 	return schema.JournalLine{Type: schema.LineHeader, Specification: p.Specification, Engine: p.Engine, Seed: &seed}
 }
@@ -60,8 +60,8 @@ func (p Plan) check(s *schema.EngineSection) error {
 		return schema.Invalidf(document, "algorithm.steps", "%d is not a positive number of steps", a.Steps)
 	case a.MicrobatchSize < 1 || a.BatchSize < 1 || a.BatchSize%a.MicrobatchSize != 0:
 		return schema.Invalidf(document, "algorithm.batchSize", "%d is not a multiple of the microbatch size %d", a.BatchSize, a.MicrobatchSize)
-	case p.microbatches() > s.MaxMicrobatches:
-		return schema.Invalidf(document, "algorithm.batchSize", "%d microbatches a step; the engine sums at most %d without overflow", p.microbatches(), s.MaxMicrobatches)
+	case p.Microbatches() > s.MaxMicrobatches:
+		return schema.Invalidf(document, "algorithm.batchSize", "%d microbatches a step; the engine sums at most %d without overflow", p.Microbatches(), s.MaxMicrobatches)
 	}
 	return nil
 }

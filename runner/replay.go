@@ -97,10 +97,10 @@ func (r *replaying) run(ctx context.Context) error {
 		return err
 	}
 	if r.options.To == 0 {
-		r.options.To = plan.steps()
+		r.options.To = plan.Steps()
 	}
-	if o := r.options; o.From < 0 || o.From >= o.To || o.To > plan.steps() {
-		return schema.Invalidf("replay", "", "steps %d to %d of %d", o.From, o.To, plan.steps())
+	if o := r.options; o.From < 0 || o.From >= o.To || o.To > plan.Steps() {
+		return schema.Invalidf("replay", "", "steps %d to %d of %d", o.From, o.To, plan.Steps())
 	}
 	wasm, err := a.Engine(ctx)
 	if err != nil {

@@ -128,10 +128,10 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.team.Init(ctx, t.plan.Resolved.Algorithm.Seed); err != nil {
 		return err
 	}
-	if err := t.journal.write(t.plan.header()); err != nil {
+	if err := t.journal.write(t.plan.Header()); err != nil {
 		return err
 	}
-	if _, err := t.team.Step(ctx, 0, t.plan.microbatches()); err != nil {
+	if _, err := t.team.Step(ctx, 0, t.plan.Microbatches()); err != nil {
 		return err
 	}
 	t.began(0)
@@ -150,8 +150,8 @@ func (t *training) resume(ctx context.Context) error {
 }
 
 func (t *training) continueFrom(ctx context.Context, from *From) error {
-	if from.Step > t.plan.steps() {
-		return schema.Invalidf("specification", "algorithm.steps", "%d, but the run has already done %d", t.plan.steps(), from.Step)
+	if from.Step > t.plan.Steps() {
+		return schema.Invalidf("specification", "algorithm.steps", "%d, but the run has already done %d", t.plan.Steps(), from.Step)
 	}
 	if err := t.team.Load(ctx, from.Tensors); err != nil {
 		return err
@@ -162,7 +162,7 @@ func (t *training) continueFrom(ctx context.Context, from *From) error {
 		case line.Step > from.Step:
 			return nil
 		case line.Type == schema.LineHeader:
-			line = t.plan.header()
+			line = t.plan.Header()
 		case line.Step == from.Step && (line.Type == schema.LineEvaluation || line.Type == schema.LineCheckpoint):
 			return nil // made again, if the plan wants them
 		case line.Type == schema.LineEvent:
@@ -188,7 +188,7 @@ func (t *training) run(ctx context.Context) (*TrainResult, error) {
 			return nil, err
 		}
 		t.meter.report(t.step, evaluation)
-		if t.step == t.plan.steps() {
+		if t.step == t.plan.Steps() {
 			return t.result(evaluation, tensors)
 		}
 		if err := t.next(ctx); err != nil {
@@ -204,7 +204,7 @@ func (t *training) run(ctx context.Context) (*TrainResult, error) {
 
 // next runs one step and writes its line.
 func (t *training) next(ctx context.Context) error {
-	step, n := t.step+1, t.plan.microbatches()
+	step, n := t.step+1, t.plan.Microbatches()
 	if err := t.events(ctx, step); err != nil {
 		return err
 	}
@@ -214,16 +214,17 @@ func (t *training) next(ctx context.Context) error {
 		return err
 	}
 	t.meter.end(c)
-	if err := t.journal.write(stepLine(step, n, c)); err != nil {
+	if err := t.journal.write(StepLine(step, [][2]int64{{0, n}}, c)); err != nil {
 		return err
 	}
 	t.began(step)
 	return nil
 }
 
-func stepLine(step, microbatches int64, c Counts) schema.JournalLine {
+// StepLine is the journal's line of a step that merged these ranges of microbatches.
+func StepLine(step int64, ranges [][2]int64, c Counts) schema.JournalLine {
 	return schema.JournalLine{
-		Type: schema.LineStep, Step: step, Microbatches: [][2]int64{{0, microbatches}},
+		Type: schema.LineStep, Step: step, Microbatches: ranges,
 		Examples: c.Examples, Loss: c.Loss, Correct: c.Correct, Clipped: c.Clipped,
 	}
 }
@@ -255,17 +256,17 @@ func (t *training) finish(ctx context.Context) (*Evaluation, Tensors, error) {
 			return nil, Tensors{}, err
 		}
 	}
-	if !t.plan.due(t.step) {
+	if !t.plan.Due(t.step) {
 		return nil, Tensors{}, ctx.Err()
 	}
 	var evaluation *Evaluation
-	if split := t.plan.split(schema.RoleTest); split != "" {
+	if split := t.plan.Split(schema.RoleTest); split != "" {
 		e, err := t.evaluate(ctx)
 		if err != nil {
 			return nil, Tensors{}, err
 		}
 		evaluation = e
-		if err := t.journal.write(e.line(t.step, split)); err != nil {
+		if err := t.journal.write(e.Line(t.step, split)); err != nil {
 			return nil, Tensors{}, err
 		}
 	}
@@ -289,7 +290,7 @@ func (t *training) evaluate(ctx context.Context) (*Evaluation, error) {
 			examples = d.Examples
 		}
 	}
-	return evaluate(ctx, t.team, schema.RoleTest, t.plan.classes(schema.RoleTest), examples, t.step == t.plan.steps())
+	return evaluate(ctx, t.team, schema.RoleTest, t.plan.classes(schema.RoleTest), examples, t.step == t.plan.Steps())
 }
 
 func (t *training) result(e *Evaluation, tensors Tensors) (*TrainResult, error) {

@@ -89,8 +89,7 @@ type Audits struct {
 	Done    int64 `json:"done"`
 	Pending int64 `json:"pending"`
 	Caught  int64 `json:"caught"` // results that were contradicted
-	// Uncaught bounds the chance that a participant whose results all were forged was never caught: (1−p)^k over the k ranges
-	// of the one with the fewest audits.
+	// Uncaught is the probability that a trusted participant who forges ten results is not caught.
 	Uncaught float64 `json:"uncaught"`
 	// Rollbacks are returns to a snapshot; Releases leases that were given to another participant.
 	Rollbacks int64 `json:"rollbacks"`

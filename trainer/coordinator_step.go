@@ -1,0 +1,224 @@
+package trainer
+
+import (
+	"slices"
+	"time"
+
+	"github.com/reprise-ml/reprise/runner"
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/trainer/wire"
+)
+
+// act does what the Round wants done. The caller holds the lock.
+func (c *Coordinator) act() {
+	for {
+		actions := c.round.Actions()
+		if len(actions) == 0 {
+			return
+		}
+		for _, a := range actions {
+			switch a := a.(type) {
+			case Grant:
+				if p := c.peers[a.To]; p != nil {
+					p.link.Send(&a.Lease)
+				}
+			case CloseStep:
+				c.closeStep(a)
+			case CloseEvaluation:
+				c.closeEvaluation(a)
+			case Repeat:
+				c.server.repeat(a)
+			case Expel:
+				c.expel(a)
+			case GoBack:
+				c.goBack(a)
+			}
+		}
+	}
+}
+
+// closeStep makes an update of the merged vector and sends it to everybody.
+func (c *Coordinator) closeStep(a CloseStep) {
+	began := time.Now()
+	accumulators := c.sum.Accumulators()
+	u := &Update{Packed: wire.Pack(nil, c.section, accumulators)}
+	u.Step, u.Digest, u.Bytes = a.Step, wire.CanonicalDigest(c.section, accumulators), int64(len(u.Packed))
+	counts := runner.CountsIn(c.section, accumulators)
+	c.sum.Reset()
+	c.at = a.Step
+	c.updates = append(c.updates, u)
+	if a.Step > 0 {
+		line := runner.StepLine(a.Step, a.Ranges, counts)
+		c.ledger.at(a.Step).step = &line
+		c.power.add(time.Now(), counts.Examples)
+	}
+	for _, p := range c.peers {
+		p.follow(u)
+	}
+	a.Times.Broadcast = time.Since(began).Seconds()
+	const remember = 20
+	c.recent = append(c.recent, a.Times)
+	if n := len(c.recent); n > remember {
+		c.recent = slices.Delete(c.recent, 0, n-remember)
+	}
+	c.server.wake()
+	c.proceed()
+}
+
+func (c *Coordinator) closeEvaluation(a CloseEvaluation) {
+	e := runner.Evaluation{Total: c.testRecords(), Correct: &a.Correct}
+	line := e.Line(a.Step, c.plan.Split(schema.RoleTest))
+	c.ledger.at(a.Step).evaluation = &line
+	c.proceed()
+}
+
+// testRecords is the number of records that evaluations are over; 0 where there is nothing to evaluate blindly.
+func (c *Coordinator) testRecords() int64 {
+	for _, d := range c.plan.Resolved.Datasets {
+		if d.Role == schema.RoleTest && runner.IsClass(d.Record.Target) {
+			return d.Examples
+		}
+	}
+	return 0
+}
+
+// proceed begins the next task, if there is one and nothing holds it up.
+func (c *Coordinator) proceed() {
+	if c.round.Busy() || !c.active() {
+		return
+	}
+	if c.at > 0 && c.plan.Due(c.at) && c.testRecords() > 0 && c.ledger.at(c.at).evaluation == nil {
+		c.round.Begin(c.now(), Task{Kind: wire.LeaseEvaluate, Step: c.at, Units: c.testRecords(), Role: schema.RoleTest})
+		return
+	}
+	if c.at >= c.plan.Steps() {
+		c.record.State = StateFinishing
+		c.server.wake()
+		return
+	}
+	if c.server.holdsUp() {
+		return
+	}
+	step := c.at + 1
+	if c.begun < step {
+		c.begun = step
+		c.announce(step)
+	}
+	t := Task{Kind: wire.LeaseTrain, Step: step, Units: c.plan.Microbatches()}
+	if c.round.options.Timed && step > 0 {
+		t.Units = 0
+	}
+	c.round.Begin(c.now(), t)
+}
+
+// announce tells everybody of the changes that a step begins with, and records them.
+func (c *Coordinator) announce(step int64) {
+	if step < c.ledger.first {
+		return
+	}
+	e := c.ledger.at(step)
+	e.events = nil
+	for _, event := range c.record.Events {
+		if event.Step != step || event.Event != eventHyperparameter {
+			continue
+		}
+		e.events = append(e.events, event)
+		for _, p := range c.peers {
+			if p.state == peerIn {
+				p.link.Send(setOf(event))
+			}
+		}
+	}
+}
+
+const eventHyperparameter = "hyperparameter"
+
+func setOf(event schema.JournalLine) *wire.Set {
+	return &wire.Set{Step: event.Step, Name: event.Name, Value: *event.Value}
+}
+
+// expel closes the link of a cheat.
+func (c *Coordinator) expel(a Expel) {
+	p := c.peers[a.ID]
+	if p == nil {
+		return
+	}
+	c.log("cheat", "%s was expelled: %s", p.label(), a.Refuse.Message)
+	p.link.Close(a.Refuse)
+}
+
+// goBack returns to the newest snapshot before a step.
+func (c *Coordinator) goBack(a GoBack) {
+	i := len(c.record.Snapshots) - 1
+	for i > 0 && c.record.Snapshots[i].Step >= a.Before {
+		i--
+	}
+	snapshot := c.record.Snapshots[i]
+	c.record.Snapshots = c.record.Snapshots[:i+1]
+	c.record.Rollbacks++
+	c.log("rollback", "from step %d to the snapshot of step %d, since %s cheated in step %d or after", c.at, snapshot.Step, a.Cheat, a.Before)
+	c.round.Rewind(snapshot.Step)
+	c.sum = wire.NewSum(c.section) // vectors that are being merged go to the old one
+	c.at, c.begun = snapshot.Step, snapshot.Step
+	c.ledger.cut(snapshot.Step)
+	c.updates = slices.DeleteFunc(c.updates, func(u *Update) bool { return u.Step > snapshot.Step })
+	if n := len(c.updates); n > 0 && c.updates[n-1].Step != snapshot.Step {
+		c.updates = nil
+	}
+	c.saved = min(c.saved, snapshot.Step)
+	if c.record.State == StateFinishing {
+		c.record.State = StateRunning
+	}
+	c.server.goBack(snapshot.Step)
+	for _, p := range c.peers {
+		p.goTo("a result was found to be forged: the session goes on from step " + stepText(snapshot.Step))
+	}
+	c.wantSave()
+	c.proceed()
+}
+
+// settled notes how far the session is final, and frees what is not needed any more.
+func (c *Coordinator) settled() {
+	final := c.final()
+	c.round.Final(final)
+	newest := c.newestFinal()
+	if newest.Step > c.saved {
+		c.wantSave()
+	}
+	// Updates are kept from the snapshot before the newest one on, for the server's replica to go back a little.
+	keep := c.record.Snapshots[max(len(c.record.Snapshots)-2, 0)].Step
+	c.updates = slices.DeleteFunc(c.updates, func(u *Update) bool { return u.Step <= keep })
+}
+
+// final is the last step whose audits have passed, and which the server's replica has reached.
+func (c *Coordinator) final() int64 { return min(c.server.reached, c.round.Pending()-1) }
+
+// newestFinal is the snapshot to go on from after a crash.
+func (c *Coordinator) newestFinal() wire.Snapshot {
+	final := c.final()
+	for i := len(c.record.Snapshots) - 1; i > 0; i-- {
+		if c.record.Snapshots[i].Step <= final {
+			return c.record.Snapshots[i]
+		}
+	}
+	return c.record.Snapshots[0]
+}
+
+// newest is the newest snapshot.
+func (c *Coordinator) newest() wire.Snapshot { return c.record.Snapshots[len(c.record.Snapshots)-1] }
+
+// values are the hyper-parameters after a step that differ from the engine's own.
+func (c *Coordinator) values(step int64) map[string]float64 {
+	values := map[string]float64{}
+	for _, event := range c.record.Events {
+		if event.Event == eventHyperparameter && event.Step <= step {
+			values[event.Name] = *event.Value
+		}
+	}
+	for name, value := range c.record.Snapshots[0].Hyperparameters {
+		if _, ok := values[name]; !ok {
+			values[name] = value
+		}
+	}
+	return values
+}

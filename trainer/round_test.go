@@ -1,0 +1,412 @@
+package trainer
+
+import (
+	"container/heap"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/trainer/wire"
+)
+
+// simulation runs a Round against made-up participants in made-up time. A result is honest where its digest is that of its range.
+type simulation struct {
+	t      *testing.T
+	random *rand.Rand
+	round  *Round
+	now    time.Duration
+	queue  happenings
+	serial int
+
+	steps, units int64
+	evaluate     int64 // records after every step; 0 for none
+	step         int64 // the one under way
+	forged       map[int64]bool
+	history      map[int64][][2]int64
+	takes        []float64 // seconds of each step
+	participants map[string]*simulated
+	backs        int
+	expelled     []string
+	correct      map[int64]int64
+	repeats      int
+}
+
+type simulated struct {
+	rate, latency float64 // microbatches a second, seconds
+	family        string
+	cheats        float64 // the probability with which a result is forged
+	hangs         bool    // answers nothing
+	gone          bool
+	generation    int
+}
+
+type happening struct {
+	at     time.Duration
+	serial int
+	f      func()
+}
+
+type happenings []happening
+
+func (h happenings) Len() int { return len(h) }
+func (h happenings) Less(i, j int) bool {
+	return h[i].at < h[j].at || h[i].at == h[j].at && h[i].serial < h[j].serial
+}
+func (h happenings) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *happenings) Push(x any)   { *h = append(*h, x.(happening)) }
+func (h *happenings) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+func newSimulation(t *testing.T, o Options) *simulation {
+	s := &simulation{
+		t: t, random: rand.New(rand.NewPCG(1, 2)), forged: map[int64]bool{}, history: map[int64][][2]int64{},
+		participants: map[string]*simulated{}, correct: map[int64]int64{},
+	}
+	o.Draw = s.random.Float64
+	if o.AuditBacklog == 0 {
+		o.AuditBacklog = 1 << 40
+	}
+	if o.MaxMicrobatches == 0 {
+		o.MaxMicrobatches = 1 << 16
+	}
+	s.round = NewRound(o)
+	return s
+}
+
+func (s *simulation) after(d float64, f func()) {
+	s.serial++
+	heap.Push(&s.queue, happening{s.now + seconds(d), s.serial, f})
+}
+
+func (s *simulation) join(id string, p simulated) {
+	if p.family == "" {
+		p.family = "wazero"
+	}
+	s.participants[id] = &p
+	s.round.Joined(s.now, id, &wire.Hello{Role: wire.RoleWork, Family: p.family, Workers: 1}, s.round.Standing(id))
+	s.act()
+}
+
+func (s *simulation) leave(id string) {
+	s.participants[id].gone = true
+	s.round.Left(s.now, id)
+	s.act()
+}
+
+func digest(kind string, step, first, end int64, forged bool) schema.Digest {
+	return schema.DigestOf(fmt.Appendf(nil, "%s %d %d %d %t", kind, step, first, end, forged))
+}
+
+// act carries out what the round wants.
+func (s *simulation) act() {
+	for {
+		actions := s.round.Actions()
+		if len(actions) == 0 {
+			return
+		}
+		for _, a := range actions {
+			switch a := a.(type) {
+			case Grant:
+				s.compute(a)
+			case CloseStep:
+				s.closed(a)
+			case CloseEvaluation:
+				s.correct[a.Step] = a.Correct
+				s.begin(a.Step + 1)
+			case Repeat:
+				s.repeats++
+				answer := digest(a.Kind, a.Step, a.First, a.End, false).String()
+				if a.Kind == wire.LeaseEvaluate {
+					answer = fmt.Sprint(a.End - a.First)
+				}
+				s.after(0.05, func() {
+					s.round.Repeated(s.now, a.Kind, a.Step, a.First, a.End, answer)
+				})
+			case Expel:
+				s.expelled = append(s.expelled, a.ID)
+				s.participants[a.ID].gone = true
+				s.round.Left(s.now, a.ID)
+			case GoBack:
+				s.backs++
+				to := max(a.Before-1-(a.Before-1)%5, 0) // a snapshot every five steps
+				for step := range s.forged {
+					if step > to {
+						delete(s.forged, step)
+					}
+				}
+				s.round.Rewind(to)
+				s.begin(to + 1)
+				actions = nil
+			}
+			if actions == nil {
+				break
+			}
+		}
+	}
+}
+
+func (s *simulation) begin(step int64) {
+	s.step = step
+	if step <= s.steps {
+		s.round.Begin(s.now, Task{Kind: wire.LeaseTrain, Step: step, Units: s.units})
+	}
+}
+
+func (s *simulation) closed(c CloseStep) {
+	s.history[c.Step] = c.Ranges
+	s.takes = append(s.takes, c.Times.Total)
+	if s.evaluate > 0 {
+		s.round.Begin(s.now, Task{Kind: wire.LeaseEvaluate, Step: c.Step, Units: s.evaluate, Role: schema.RoleTest})
+		return
+	}
+	s.begin(c.Step + 1)
+}
+
+func (s *simulation) compute(g Grant) {
+	p := s.participants[g.To]
+	if p.hangs {
+		return
+	}
+	l, n := g.Lease, g.Lease.End-g.Lease.First
+	took := float64(n) / p.rate
+	s.after(p.latency+took, func() {
+		if s.participants[g.To] != p || p.gone {
+			return
+		}
+		forged := s.random.Float64() < p.cheats
+		result := &wire.Result{Lease: l.Lease, Seconds: took, Digest: digest(l.Work, l.Step, l.First, l.End, forged)}
+		if l.Work == wire.LeaseEvaluate {
+			if result.Correct = n; forged {
+				result.Correct--
+			}
+		}
+		m, refuse := s.round.Answer(s.now, g.To, result)
+		if refuse != nil {
+			s.t.Fatalf("%s: %v", g.To, refuse)
+		}
+		if m != nil || l.Work == wire.LeaseEvaluate && s.round.task != nil {
+			if forged {
+				s.forged[l.Step] = true
+			}
+		}
+		if m != nil {
+			s.after(0.001, func() { s.round.Merged(s.now, m, true) })
+		}
+	})
+}
+
+// run lets time pass until all steps are done or the time is over.
+func (s *simulation) run(limit float64) {
+	if s.step == 0 && !s.round.Busy() {
+		s.begin(1)
+	}
+	var tick func()
+	tick = func() {
+		s.round.Tick(s.now)
+		s.after(0.05, tick)
+	}
+	s.after(0.05, tick)
+	for s.step <= s.steps || s.round.Pending() != none {
+		next := heap.Pop(&s.queue).(happening)
+		if s.now = next.at; s.now > seconds(limit) {
+			s.t.Fatalf("step %d of %d after %g seconds", s.step, s.steps, limit)
+		}
+		next.f()
+		s.act()
+	}
+}
+
+// whole checks that every step merged exactly its microbatches.
+func (s *simulation) whole() {
+	s.t.Helper()
+	for step := int64(1); step <= s.steps; step++ {
+		if r := s.history[step]; len(r) != 1 || r[0] != [2]int64{0, s.units} {
+			s.t.Errorf("step %d merged %v", step, r)
+		}
+	}
+	if len(s.forged) > 0 {
+		s.t.Errorf("forged results are left in steps %v", s.forged)
+	}
+}
+
+func TestRoundSharesSoThatAllEndTogether(t *testing.T) {
+	s := newSimulation(t, Options{})
+	s.steps, s.units = 30, 100
+	s.join("slow", simulated{rate: 10})
+	s.join("fast", simulated{rate: 80, latency: 0.1})
+	s.join("far", simulated{rate: 30, latency: 1})
+	s.run(1000)
+	s.whole()
+	// At t seconds 10 t + 80 (t − 0.1) + 30 (t − 1) = 100 microbatches are done: t = 1.15.
+	if last := s.takes[len(s.takes)-1]; last > 1.25 {
+		t.Errorf("the last step took %.2f s; 1.15 are possible", last)
+	}
+	if s.round.Standing("far").Computed == 0 {
+		t.Error("the far participant has done nothing")
+	}
+}
+
+func TestRoundLeavesNothingBehind(t *testing.T) {
+	for _, evaluate := range []int64{0, 57} {
+		s := newSimulation(t, Options{Audit: 0.1})
+		s.steps, s.units, s.evaluate = 200, 37, evaluate
+		leaves := 0
+		for i := range 8 {
+			id := fmt.Sprintf("p%d", i)
+			p := simulated{rate: 5 + 10*s.random.Float64(), latency: 0.2 * s.random.Float64()}
+			s.join(id, p)
+			var comeAndGo func()
+			comeAndGo = func() {
+				if s.participants[id].gone {
+					s.join(id, p)
+				} else if i > 0 {
+					leaves++
+					s.leave(id)
+				}
+				s.after(0.3+2*s.random.Float64(), comeAndGo)
+			}
+			s.after(3*s.random.Float64(), comeAndGo)
+		}
+		s.run(2000)
+		s.whole()
+		if st := s.round.Statistics(); leaves < 20 || st.Releases < 10 || s.repeats < 10 || st.Caught != 0 {
+			t.Errorf("%d leaves, %+v, %d repeats: too few to mean anything, or an honest one was caught", leaves, st, s.repeats)
+		}
+		if evaluate > 0 && s.correct[200] != evaluate {
+			t.Errorf("%d records were counted of %d", s.correct[200], evaluate)
+		}
+	}
+}
+
+func TestRoundDoesNotWaitForWhoeverHangs(t *testing.T) {
+	s := newSimulation(t, Options{})
+	s.steps, s.units = 20, 16
+	s.join("hangs", simulated{rate: 10, hangs: true})
+	s.join("works", simulated{rate: 10})
+	s.run(200)
+	s.whole()
+	if s.round.Statistics().Releases == 0 {
+		t.Error("nothing was leased again")
+	}
+}
+
+func TestRoundCatchesCheats(t *testing.T) {
+	for _, evaluate := range []int64{0, 40} {
+		s := newSimulation(t, Options{Audit: 0.2})
+		s.steps, s.units, s.evaluate = 150, 24, evaluate
+		s.join("honest", simulated{rate: 10})
+		s.join("other", simulated{rate: 10, family: "v8"})
+		s.join("cheat", simulated{rate: 10, cheats: 0.1})
+		s.run(2000)
+		s.whole()
+		if !slices.Equal(s.expelled, []string{"cheat"}) || s.backs == 0 {
+			t.Errorf("expelled %v, went back %d times", s.expelled, s.backs)
+		}
+		if st := s.round.Standing("cheat"); !st.Banned {
+			t.Error("the cheat may come back")
+		}
+		for step, n := range s.correct {
+			if n != evaluate {
+				t.Errorf("after step %d %d records were counted of %d", step, n, evaluate)
+			}
+		}
+	}
+}
+
+func TestRoundTrustsAgainstABackup(t *testing.T) {
+	// A cheat that gives a backup another answer than the one accepted first is found without a draw.
+	s := newSimulation(t, Options{Audit: 0})
+	s.round.options.Draw = func() float64 { return 0.999 }
+	s.steps, s.units = 30, 8
+	s.join("slow", simulated{rate: 1, latency: 3})
+	s.join("cheat", simulated{rate: 10, cheats: 1})
+	s.run(1000)
+	if !slices.Contains(s.expelled, "cheat") || slices.Contains(s.expelled, "slow") {
+		t.Errorf("expelled %v", s.expelled)
+	}
+	s.whole()
+}
+
+func TestRoundTimed(t *testing.T) {
+	s := newSimulation(t, Options{Timed: true, Seconds: 1})
+	s.steps = 40
+	total := 0.0
+	for i := range 20 {
+		p := simulated{rate: 20 + 100*s.random.Float64(), latency: 0.02 + 0.1*s.random.Float64()}
+		total += p.rate
+		s.join(fmt.Sprintf("p%d", i), p)
+	}
+	s.run(100)
+	merged := int64(0)
+	for step := int64(20); step <= s.steps; step++ {
+		for _, r := range s.history[step] {
+			merged += r[1] - r[0]
+		}
+	}
+	perStep := float64(merged) / 21
+	if perStep < 0.7*total {
+		t.Errorf("%.0f microbatches a step; the participants can do %.0f", perStep, total)
+	}
+	st := s.round.Statistics()
+	if share := float64(st.Computed) / float64(st.Computed+st.Dropped); share < 0.95 {
+		t.Errorf("merged ÷ computed = %.3f", share)
+	}
+	for _, took := range s.takes[5:] {
+		if took > 1.3 {
+			t.Errorf("a step took %.2f s", took)
+		}
+	}
+}
+
+func TestRoundTimedWaitsForTheFirstResult(t *testing.T) {
+	s := newSimulation(t, Options{Timed: true, Seconds: 0.5})
+	s.steps = 3
+	s.join("hangs", simulated{rate: 10, hangs: true})
+	s.join("slow", simulated{rate: 0.2})
+	s.run(100)
+	for step := int64(1); step <= 3; step++ {
+		if len(s.history[step]) == 0 {
+			t.Errorf("step %d merged nothing", step)
+		}
+	}
+}
+
+func TestRoundRefuses(t *testing.T) {
+	s := newSimulation(t, Options{})
+	s.units, s.steps = 4, 10
+	s.join("a", simulated{rate: 1, hangs: true})
+	s.join("b", simulated{rate: 1, hangs: true})
+	s.begin(1)
+	var grants []Grant
+	for _, a := range s.round.Actions() {
+		grants = append(grants, a.(Grant))
+	}
+	result := func(lease int64) *wire.Result { return &wire.Result{Lease: lease, Digest: digest("x", 0, 0, 0, false)} }
+	if _, refuse := s.round.Answer(s.now, "b", result(grants[0].Lease.Lease)); refuse == nil {
+		t.Error("another's lease was answered")
+	}
+	if _, refuse := s.round.Answer(s.now, "a", result(99)); refuse == nil {
+		t.Error("an unknown lease was answered")
+	}
+	m, refuse := s.round.Answer(s.now, "a", result(grants[0].Lease.Lease))
+	if m == nil || refuse != nil {
+		t.Fatalf("%v, %v", m, refuse)
+	}
+	if _, refuse := s.round.Answer(s.now, "a", result(grants[0].Lease.Lease)); refuse == nil {
+		t.Error("a lease was answered twice")
+	}
+	if refuse := s.round.Failed(s.now, "a", 99); refuse == nil {
+		t.Error("an unknown lease failed")
+	}
+	// A vector that is not what its digest says: the range goes to another.
+	s.round.Merged(s.now, m, false)
+	if !slices.ContainsFunc(s.round.Actions(), func(a Action) bool { g, ok := a.(Grant); return ok && g.Lease.First == m.First }) {
+		t.Error("the range was not handed out again")
+	}
+}

@@ -1,0 +1,498 @@
+package trainer
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/reprise-ml/reprise/closure"
+	"github.com/reprise-ml/reprise/closure/closuretest"
+	"github.com/reprise-ml/reprise/fixtures"
+	"github.com/reprise-ml/reprise/runner"
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/trainer/wire"
+	"github.com/reprise-ml/reprise/wasm"
+)
+
+// memoryStore is a Store in memory.
+type memoryStore struct {
+	*closuretest.Memory
+	mu      sync.Mutex
+	records map[string][]byte
+	dropped int
+}
+
+func (m *memoryStore) SaveSession(_ context.Context, id string, record []byte, _ []closure.Descriptor) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.records[id] = bytes.Clone(record)
+	return nil
+}
+
+func (m *memoryStore) LoadSession(_ context.Context, id string) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.records[id], nil
+}
+
+func (m *memoryStore) Sessions(context.Context) ([]string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Sorted(maps.Keys(m.records)), nil
+}
+
+func (m *memoryStore) Discard(context.Context, schema.Digest) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dropped++
+	return nil
+}
+
+// laboratory is a server with a small job on drawn letters.
+type laboratory struct {
+	t        *testing.T
+	store    *memoryStore
+	dataset  *schema.Dataset
+	manifest *closure.Manifest
+	env      Environment
+
+	mu        sync.Mutex
+	published []published
+	sessions  *Sessions
+}
+
+type published struct {
+	document *schema.Closure
+	files    map[string][]byte
+}
+
+const letters = `
+name: letters
+version: 1.0.0
+title: Letters
+license: Apache-2.0
+model:
+  input: {shape: [28, 28, 1], dtype: u8, normalize: {scale: 0.00392156862745098}}
+  layers:
+    - conv2d: {filters: 4, kernel: 5, stride: 2, activation: relu}
+    - flatten
+    - dense: {units: 10}
+  loss: softmax-cross-entropy
+algorithm:
+  optimizer: {sgd: {learningRate: 0.05, momentum: 0.9}}
+  microbatchSize: 8
+  batchSize: 128
+  steps: %d
+  seed: 7
+  evaluate: {every: 10}
+datasets:
+  train: {ref: "letters:1.0.0", split: train}
+  test: {ref: "letters:1.0.0", split: test}
+`
+
+func newLaboratory(t *testing.T) *laboratory {
+	t.Helper()
+	dir := t.TempDir()
+	if err := fixtures.WriteIDX(dir, 1, 2000, 300); err != nil {
+		t.Fatal(err)
+	}
+	l := &laboratory{t: t, store: &memoryStore{Memory: &closuretest.Memory{}, records: map[string][]byte{}}}
+	path := func(name string) string { return filepath.Join(dir, name) }
+	var err error
+	l.dataset, l.manifest, err = closure.ImportIDX(t.Context(), closure.Import{
+		Name: "letters", Version: "1.0.0",
+		Splits: []closure.SplitFiles{
+			{Name: "train", Files: []string{path(fixtures.TrainImages), path(fixtures.TrainLabels)}},
+			{Name: "test", Files: []string{path(fixtures.TestImages), path(fixtures.TestLabels)}},
+		},
+	}, l.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := l.manifest.Bytes()
+	if err := l.store.Put(t.Context(), schema.DigestOf(text), int64(len(text)), bytes.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	l.env = Environment{
+		Store: l.store, Prepare: l.prepare, Data: l.data, Publish: l.publish, SnapshotEvery: 50 * time.Millisecond,
+		Log: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	l.open()
+	t.Cleanup(func() { l.sessions.Close() })
+	return l
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) { w.t.Log(string(p)); return len(p), nil }
+
+func (l *laboratory) open() {
+	l.t.Helper()
+	s, err := Open(context.Background(), l.env)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.mu.Lock()
+	l.sessions = s
+	l.mu.Unlock()
+}
+
+func (l *laboratory) prepare(_ context.Context, q Request) (*Job, error) {
+	spec, err := schema.ReadSpecification("test", []byte(q.Specification))
+	if err != nil {
+		return nil, err
+	}
+	resolved, err := wasm.Resolve(spec, map[string]*schema.Dataset{schema.RoleTrain: l.dataset, schema.RoleTest: l.dataset})
+	if err != nil {
+		return nil, err
+	}
+	engine, err := wasm.Compile(resolved, wasm.Options{})
+	if err != nil {
+		return nil, err
+	}
+	plan, err := runner.NewPlan(resolved, schema.DigestOf(engine))
+	if err != nil {
+		return nil, err
+	}
+	c := &schema.Closure{
+		SchemaVersion: 1, Name: spec.Name, Version: spec.Version, Title: spec.Title, License: spec.License, Model: resolved.Model, Algorithm: resolved.Algorithm,
+		Specification: plan.Specification, Engine: schema.EngineReference{Digest: plan.Engine, ABI: schema.ABI, Compiler: wasm.Version},
+	}
+	for _, d := range resolved.Datasets {
+		c.Datasets = append(c.Datasets, schema.ClosureDataset{ResolvedDataset: d, Name: l.dataset.Name, Version: l.dataset.Version, Digest: l.manifest.Digest()})
+	}
+	return &Job{Document: c, Engine: engine}, nil
+}
+
+func (l *laboratory) data(ctx context.Context, c *schema.Closure) (runner.Data, error) {
+	train, err := closure.OpenSplit(ctx, l.store, l.dataset, "train")
+	if err != nil {
+		return runner.Data{}, err
+	}
+	test, err := closure.OpenSplit(ctx, l.store, l.dataset, "test")
+	return runner.Data{Train: train, Test: test}, err
+}
+
+func (l *laboratory) publish(_ context.Context, c *schema.Closure, contents []closure.Content) (string, error) {
+	p := published{c, map[string][]byte{}}
+	for _, content := range contents {
+		b, err := contentBytes(content)
+		if err != nil {
+			return "", err
+		}
+		p.files[content.Path] = b
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.published = append(l.published, p)
+	return c.Name + ":" + c.Version, nil
+}
+
+// alone trains the same specification in one process.
+func (l *laboratory) alone(steps int, events ...schema.JournalLine) (*runner.TrainResult, []byte) {
+	l.t.Helper()
+	job, err := l.prepare(l.t.Context(), Request{Specification: fmt.Sprintf(letters, steps)})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	data, err := l.data(l.t.Context(), job.Document)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	team, err := runner.Start(l.t.Context(), job.Engine, data, runner.TeamOptions{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer team.Close()
+	plan, err := runner.NewPlan(job.Document.Resolved(), job.Document.Engine.Digest)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	var journal bytes.Buffer
+	r, err := runner.Train(l.t.Context(), team, plan, runner.TrainOptions{Journal: &journal, Events: events})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return r, journal.Bytes()
+}
+
+func (l *laboratory) create(q Request) (*Coordinator, string) {
+	l.t.Helper()
+	c, owner, err := l.sessions.Create(l.t.Context(), q)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return c, owner
+}
+
+// host is the session as it is now: nobody while the server is away.
+func (l *laboratory) host(id string) func() Host {
+	return func() Host {
+		l.mu.Lock()
+		s := l.sessions
+		l.mu.Unlock()
+		if s == nil {
+			return nil
+		}
+		c, err := s.Get(id)
+		if err != nil {
+			return nil
+		}
+		return c
+	}
+}
+
+// join lets a participant work until the session or the test ends.
+func (l *laboratory) join(ctx context.Context, id string, group *sync.WaitGroup, change func(*Participation)) {
+	p := Participation{
+		Dial: dialer(l.host(id), nil, nil), Blobs: l.store, Backoff: 5 * time.Millisecond,
+		Hello: wire.Hello{Role: wire.RoleWork, Family: "wazero", Workers: 1},
+	}
+	if change != nil {
+		change(&p)
+	}
+	group.Go(func() {
+		if _, err := Participate(ctx, p); err != nil && ctx.Err() == nil {
+			l.t.Logf("a participant ended: %v", err)
+		}
+	})
+}
+
+// over waits for the end of a session.
+func (l *laboratory) over(id string) Detail {
+	l.t.Helper()
+	deadline := time.Now().Add(2 * time.Minute)
+	for {
+		l.mu.Lock()
+		s := l.sessions
+		l.mu.Unlock()
+		if s != nil {
+			if c, err := s.Get(id); err == nil {
+				d := c.Detail()
+				if d.State == StatePublished || d.State == StateFailed || d.State == StateStopped || d.State == StateFinished && d.Error != "" {
+					return d
+				}
+				if time.Now().After(deadline) {
+					l.t.Fatalf("step %d of %d, %s, final %d, reached %d: %+v %+v", d.Step, d.Steps, d.State, d.Final, c.server.reached, d.People, d.Log)
+				}
+			}
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (l *laboratory) command(c *Coordinator, command string) {
+	l.t.Helper()
+	if err := c.Do(l.t.Context(), Command{Command: command}); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// gather waits until so many participants are ready for work.
+func (l *laboratory) gather(c *Coordinator, n int) {
+	l.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		ready := 0
+		for _, p := range c.Detail().People {
+			if p.State == ParticipantIdle || p.State == ParticipantWorking {
+				ready++
+			}
+		}
+		if ready == n {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%d of %d participants are ready: %+v", ready, n, c.Detail().Log)
+		}
+	}
+}
+
+// same checks that a published closure is that of a training alone.
+func (l *laboratory) same(d Detail, want *runner.TrainResult, journal []byte) {
+	l.t.Helper()
+	if d.State != StatePublished {
+		l.t.Fatalf("%s: %s", d.State, d.Error)
+	}
+	l.mu.Lock()
+	p := l.published[len(l.published)-1]
+	l.mu.Unlock()
+	if p.document.Run.Digest != want.Run || p.document.Parameters.Digest != want.Parameters {
+		l.t.Errorf("run %s; alone %s", p.document.Run.Digest, want.Run)
+	}
+	if got := p.files[schema.PathJournal]; !bytes.Equal(got, journal) {
+		l.t.Error("another journal than alone")
+	}
+	if len(p.document.Results) == 0 || *p.document.Results[0].Correct != *want.Test.Correct {
+		l.t.Errorf("results %+v", p.document.Results)
+	}
+}
+
+func TestSessionEqualsTrainingAlone(t *testing.T) {
+	for _, n := range []int{1, 4} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			l := newLaboratory(t)
+			want, journal := l.alone(40)
+			c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 40)})
+			l.command(c, CommandPause)
+			var group sync.WaitGroup
+			for range n {
+				l.join(t.Context(), c.record.ID, &group, nil)
+			}
+			l.gather(c, n)
+			l.command(c, CommandResume)
+			d := l.over(c.record.ID)
+			l.same(d, want, journal)
+			for _, p := range d.People {
+				if p.Computed == 0 || p.Verified != p.Computed {
+					t.Errorf("%+v", p)
+				}
+			}
+			group.Wait()
+		})
+	}
+}
+
+func TestSessionSurvivesComingAndGoing(t *testing.T) {
+	l := newLaboratory(t)
+	want, journal := l.alone(80)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 80)})
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	cuts := 0
+	for range 4 {
+		l.join(t.Context(), c.record.ID, &group, func(p *Participation) {
+			p.Dial = dialer(l.host(c.record.ID), func(one *pipe) {
+				time.AfterFunc(time.Duration(30+rand.IntN(200))*time.Millisecond, func() {
+					mu.Lock()
+					cuts++
+					mu.Unlock()
+					one.cut(errCut)
+				})
+			}, nil)
+		})
+	}
+	d := l.over(c.record.ID)
+	l.same(d, want, journal)
+	mu.Lock()
+	defer mu.Unlock()
+	if cuts < 5 || len(d.People) != 4 {
+		t.Errorf("%d cuts, %d participants", cuts, len(d.People))
+	}
+	group.Wait()
+}
+
+func TestSessionCatchesCheats(t *testing.T) {
+	l := newLaboratory(t)
+	want, journal := l.alone(60)
+	audit := 0.5
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 60), Audit: &audit})
+	l.command(c, CommandPause)
+	var group sync.WaitGroup
+	for range 2 {
+		l.join(t.Context(), c.record.ID, &group, nil)
+	}
+	section := c.section
+	forged := 0
+	l.join(t.Context(), c.record.ID, &group, func(p *Participation) {
+		p.Hello.Name = "mallory"
+		results := 0
+		p.Dial = dialer(l.host(c.record.ID), nil, func(m wire.Message, packed []byte) (wire.Message, []byte) {
+			r, ok := m.(*wire.Result)
+			if !ok || packed == nil {
+				return m, packed
+			}
+			if results++; results%5 != 3 {
+				return m, packed
+			}
+			forged++
+			v, err := wire.Open(section, packed, section.MaxMicrobatches)
+			if err != nil {
+				t.Error(err)
+			}
+			accumulators := make([]byte, section.Regions[schema.RegionAccumulators].Size)
+			v.Unpack(accumulators)
+			for _, s := range section.Segments {
+				if s.Type == "i32" && s.Combine == schema.CombineAdd {
+					accumulators[s.Offset-section.Regions[schema.RegionAccumulators].Offset] ^= 1
+				}
+			}
+			lie := *r
+			packed = wire.Pack(nil, section, accumulators)
+			lie.Digest, lie.Bytes = wire.CanonicalDigest(section, accumulators), int64(len(packed))
+			return &lie, packed
+		})
+	})
+	l.gather(c, 3)
+	l.command(c, CommandResume)
+	d := l.over(c.record.ID)
+	l.same(d, want, journal)
+	if forged == 0 || d.Audits.Caught != 1 {
+		t.Errorf("%d forged, %+v", forged, d.Audits)
+	}
+	group.Wait()
+}
+
+func TestSessionIsDurable(t *testing.T) {
+	l := newLaboratory(t)
+	want, journal := l.alone(120)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 120)})
+	id := c.record.ID
+	var group sync.WaitGroup
+	for range 3 {
+		l.join(t.Context(), id, &group, nil)
+	}
+	for range 4 {
+		time.Sleep(150 * time.Millisecond)
+		// A crash: what was not saved is lost.
+		l.mu.Lock()
+		old := l.sessions
+		l.sessions = nil
+		records := maps.Clone(l.store.records)
+		l.mu.Unlock()
+		old.Close()
+		l.store.mu.Lock()
+		l.store.records = records
+		l.store.mu.Unlock()
+		l.open()
+	}
+	l.same(l.over(id), want, journal)
+	group.Wait()
+}
+
+func TestSessionChangesARate(t *testing.T) {
+	l := newLaboratory(t)
+	value := 0.2
+	event := schema.JournalLine{Type: schema.LineEvent, Step: 25, Event: eventHyperparameter, Name: "learningRate", Value: &value}
+	want, journal := l.alone(50, event)
+	c, owner := l.create(Request{Specification: fmt.Sprintf(letters, 50)})
+	if !c.Owns(owner) || c.Owns("x") {
+		t.Error("the owner is not known by the secret")
+	}
+	if err := c.Do(t.Context(), Command{Command: CommandSet, Name: "learningRate", Value: &value, Step: 25}); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []Command{
+		{Command: CommandSet, Name: "learningRate"}, {Command: CommandSet, Name: "nothing", Value: &value},
+		{Command: CommandSet, Name: "learningRate", Value: &value, Step: 51}, {Command: "dance"}, {Command: CommandPublish},
+	} {
+		if err := c.Do(t.Context(), bad); err == nil {
+			t.Errorf("%+v was done", bad)
+		}
+	}
+	l.command(c, CommandPause)
+	var group sync.WaitGroup
+	for range 2 {
+		l.join(t.Context(), c.record.ID, &group, nil)
+	}
+	l.command(c, CommandResume)
+	l.same(l.over(c.record.ID), want, journal)
+	group.Wait()
+}
