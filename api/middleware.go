@@ -11,7 +11,7 @@ import (
 
 // contentSecurityPolicy lets a page load nothing but the site's own files, and run no script that is not one of them.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; " +
-	"img-src 'self' blob: data:; connect-src 'self'; worker-src 'self'; font-src 'self'; form-action 'none'; " +
+	"img-src 'self' blob: data:; connect-src 'self'; worker-src 'self'; font-src 'self'; form-action 'self'; " +
 	"base-uri 'none'; frame-ancestors 'none'"
 
 // securityHeaders are on every answer. The cross-origin ones make the page isolated: workers get precise clocks, and no other

@@ -3,11 +3,13 @@ package api
 import (
 	"bytes"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 
 	"github.com/gin-gonic/gin"
 
@@ -19,25 +21,50 @@ var pageText string
 
 // pageTemplates escape every text for its place. Names and titles of strangers stand in <bdi>, and without the characters that
 // turn around what stands beside them.
-var pageTemplates = template.Must(template.New("page").Funcs(template.FuncMap{
-	"plain": plain, "percent": percent, "bytes": byteCount, "shape": shapeText, "short": func(d schema.Digest) string { return d.Short() }, "claim": claimText,
-}).Parse(pageText))
+var pageTemplates = template.Must(template.Must(template.New("page").Funcs(template.FuncMap{
+	"plain": plain, "shape": shapeText, "short": func(d schema.Digest) string { return d.Short() }, "claim": claimText,
+}).Funcs(frontFunctions).Parse(pageText)).Parse(frontText))
 
 // page is what a page says to readers without JavaScript, and to those who only look at its head.
 type page struct {
 	Title, Description string
 	Missing            string // why there is nothing to see
-	Front              *frontPage
-	Closure            *closurePage
-	Dataset            *datasetPage
+	// First is the answer of the JSON interface that the site's script would ask for first.
+	First    any
+	Front    *frontPage
+	Datasets *datasetsPage
+	Closure  *closurePage
+	Dataset  *datasetPage
 }
 
-type frontPage struct {
-	Closures       []*Object
-	Datasets       []*Object
-	Total          int
-	Previous, Next string // addresses
+// maxFirst is the longest answer that is put into a page; a script asks for longer ones itself.
+const maxFirst = 256 << 10
+
+// FirstJSON writes First so that it is safe in a page: in ASCII, and with no character in it that means something in HTML.
+func (p *page) FirstJSON() (template.JS, error) {
+	text, err := json.Marshal(p.First)
+	if err != nil || len(text) > maxFirst {
+		return "", err
+	}
+	text = bytes.ReplaceAll(text, []byte(`\"`), []byte(`\u0022`))
+	var b strings.Builder
+	b.Grow(len(text))
+	for _, r := range string(text) { // what is no ASCII stands in strings alone
+		switch {
+		case r < 0x7f:
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return template.JS(b.String()), nil //nolint:gosec // it is JSON, in an element that no browser runs
 }
+
+// datasetsPage lists what there is, on a page without JavaScript.
+type datasetsPage struct{ Datasets []*Object }
 
 type closurePage struct {
 	*ClosureAnswer
@@ -60,8 +87,10 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 	p := &page{Title: siteTitle, Description: siteDescription}
 	var err error
 	switch {
-	case at == "/", at == "/d": // both lists stand on one page without JavaScript
+	case at == "/":
 		err = s.frontPage(c, p)
+	case at == "/d":
+		err = s.datasetsPage(c, p)
 	case at == "/about":
 	case strings.HasPrefix(at, "/c/"):
 		err = s.closurePage(c, p, strings.TrimPrefix(at, "/c/"))
@@ -83,29 +112,16 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 	return problem.Status, &page{Title: problem.Title + " · " + siteTitle, Description: siteDescription, Missing: problem.Detail}
 }
 
-// frontMost is the number of closures on a page without JavaScript.
-const frontMost = 50
+// datasetsMost is the number of datasets on a page without JavaScript.
+const datasetsMost = 200
 
-func (s *Service) frontPage(c *gin.Context, p *page) error {
-	offset, err := integer(c, "offset", 0, 0, offsetMost)
-	if err != nil {
-		return err
-	}
+func (s *Service) datasetsPage(c *gin.Context, p *page) error {
 	snapshot, err := s.catalogue.Snapshot(c.Request.Context())
 	if err != nil {
 		return err
 	}
-	found, _ := snapshot.search(query{sort: sortNewest})
-	f := &frontPage{Closures: cut(found, offset, frontMost), Total: len(found)}
-	if offset > 0 {
-		f.Previous = fmt.Sprintf("/?offset=%d", max(0, offset-frontMost))
-	}
-	if offset+frontMost < len(found) {
-		f.Next = fmt.Sprintf("/?offset=%d", offset+frontMost)
-	}
-	f.Datasets = cut(snapshot.Datasets, 0, frontMost)
-	p.Front = f
-	p.Title = siteTitle + " · a zoo of research closures"
+	p.Datasets = &datasetsPage{cut(snapshot.Datasets, 0, datasetsMost)}
+	p.Title = "Datasets · " + siteTitle
 	return nil
 }
 
@@ -119,6 +135,7 @@ func (s *Service) closurePage(c *gin.Context, p *page, reference string) error {
 	if err != nil {
 		return err
 	}
+	p.First = a
 	p.Closure = &closurePage{ClosureAnswer: a, Document: o.closure, Files: o.closure.Files}
 	p.Title = headline(o.closure.Title, o.name)
 	p.Description = firstOf(o.closure.Description, "A research closure: its results can be recomputed in a browser, bit for bit.")
@@ -165,11 +182,11 @@ func (s *site) render(p *page) ([]byte, error) {
 		return nil, err
 	}
 	b.WriteString(s.index.body)
-	content := "content"
+	body := "content"
 	if s.built {
-		content = "noscript"
+		body = "root"
 	}
-	if err := pageTemplates.ExecuteTemplate(&b, content, p); err != nil {
+	if err := pageTemplates.ExecuteTemplate(&b, body, p); err != nil {
 		return nil, err
 	}
 	b.WriteString(s.index.tail)
@@ -192,26 +209,6 @@ func plain(s string) string {
 		}
 		return r
 	}, shorten(s, maxShown))
-}
-
-// percent is a fraction for people to read.
-func percent(correct, total int64) string {
-	if total <= 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.2f %%", 100*float64(correct)/float64(total))
-}
-
-func byteCount(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1e6:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 1e9:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
 }
 
 func shapeText(shape []int) string {

@@ -104,7 +104,7 @@ func TestScenarios(t *testing.T) {
 		{"no method", http.MethodDelete, "/api/v1/closures", "", nil, 405, []string{`"code":"method-not-allowed"`}, nil},
 		{"no method on a page", http.MethodPut, "/c/points", "x", nil, 405, []string{`"code":"method-not-allowed"`}, nil},
 
-		{"front page", get, "/", "", nil, 200, []string{`<div id="root"></div>`, `src="/assets/site-1.js"`, "<noscript>", "Letters, told apart", `<a href="/c/ada/letters">`, `property="og:title"`}, []string{`content="old"`, "<title>Site"}},
+		{"front page", get, "/", "", nil, 200, []string{`<div id="root"><a class="skip"`, `src="/assets/site-1.js"`, "Letters, told apart", `<a href="/c/ada/letters:1.0.0">`, "4 closures", `<script type="application/json" id="first">{"total":4,`, `property="og:title"`}, []string{`content="old"`, "<title>Site"}},
 		{"closure's page", get, "/c/ada/letters", "", nil, 200, []string{"<title>Letters, told apart · Reprise</title>", `content="90.00 % · A baseline."`, "72 of 80 (90.00 %)", "conv2d", "/blobs/sha256/", "&lt;script&gt;alert(1)", "reprise verify ada/letters@sha256:"}, []string{"<script>alert"}},
 		{"permalink", get, "/c/grace/longer@" + child.String(), "", nil, 200, []string{"Trained for longer", "resumed from"}, nil},
 		{"dataset's page", get, "/d/glyphs:1.0.0", "", nil, 200, []string{"<title>Drawn letters · Reprise</title>", "/api/v1/dataset/sheet", "Used by"}, nil},

@@ -18,6 +18,9 @@ import (
 
 const indexFile = "index.html"
 
+// rootElement is what the site's script draws into, or takes over as the server drew it.
+const rootElement = `<div id="root"></div>`
+
 // site is the files of the built site, kept compressed, and its page cut where a page's own text goes in. Without a build, a
 // plain page takes its place.
 type site struct {
@@ -29,7 +32,8 @@ type site struct {
 	assets map[string]*asset
 }
 
-// index is the site's page: head ends before </head>, body before </body>.
+// index is the site's page: head ends before </head>, body before the element that the site's script draws
+// into, and tail begins behind it.
 type index struct{ head, body, tail string }
 
 // asset is a file that is served.
@@ -62,8 +66,12 @@ func newSite(files fs.FS) *site {
 	if !ok {
 		head, rest = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">", text
 	}
-	body, tail, _ := strings.Cut(rest, "</body>")
-	s.index = index{head: head, body: "</head>" + body, tail: "</body>" + tail}
+	body, tail, ok := strings.Cut(rest, rootElement)
+	if !ok {
+		body, tail, _ = strings.Cut(rest, "</body>")
+		tail = "</body>" + tail
+	}
+	s.index = index{head: head, body: "</head>" + body, tail: tail}
 	return s
 }
 

@@ -1,17 +1,26 @@
-import { lazy, type ReactNode, Suspense } from "react";
-import { About } from "./pages/About.tsx";
+import { lazy, type ReactNode, Suspense, useEffect } from "react";
 import { Closures } from "./pages/Closures.tsx";
-import { Datasets } from "./pages/Datasets.tsx";
 import { Missing } from "./pages/Missing.tsx";
 import { type Site, SiteContext, useRoute } from "./state/react.ts";
 import { Boundary } from "./ui/Boundary.tsx";
 import { Shell } from "./ui/Shell.tsx";
 import { Loading } from "./ui/Status.tsx";
 
+// The front page is what most visitors see first: it alone comes with the site itself.
+const About = lazy(() => import("./pages/About.tsx"));
+const Datasets = lazy(() => import("./pages/Datasets.tsx"));
 const ClosurePage = lazy(() => import("./pages/ClosurePage.tsx"));
 const DatasetPage = lazy(() => import("./pages/DatasetPage.tsx"));
 
-export function App({ site }: { readonly site: Site }) {
+interface Props {
+  readonly site: Site;
+  /** Called once, when the page answers. */
+  readonly onReady?: () => void;
+}
+
+export function App({ site, onReady }: Props) {
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once.
+  useEffect(() => onReady?.(), []);
   return (
     <SiteContext value={site}>
       <Shell>
@@ -25,9 +34,11 @@ function Page() {
   const route = useRoute();
   // A key of its own for each object: nothing of one page stays visible on the next.
   const key = "ref" in route ? `${route.page}/${route.ref}` : route.page;
+  const page = pageOf(route);
   return (
     <Boundary key={key}>
-      <Suspense fallback={<Loading what="the page" tall />}>{pageOf(route)}</Suspense>
+      {/* The front page is here already, and as the server draws it: without the marks of a Suspense. */}
+      {route.page === "closures" ? page : <Suspense fallback={<Loading what="the page" tall />}>{page}</Suspense>}
     </Boundary>
   );
 }

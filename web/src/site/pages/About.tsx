@@ -9,7 +9,7 @@ import { Text } from "../ui/Text.tsx";
 import "./about.css";
 
 /** What the place is and why its numbers can be trusted. */
-export function About() {
+export default function About() {
   useTitle("About");
   const { value } = useLoaded("about", (api, _key, signal) => api.about(signal));
   return (

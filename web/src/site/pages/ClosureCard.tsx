@@ -35,19 +35,11 @@ export function ClosureCard({ closure }: { readonly closure: Summary }) {
           {accuracy === null ? <span className="soft">No accuracy claimed</span> : <Figures accuracy={accuracy} />}
         </div>
         <p className="closure-card-meta">
-          {task !== "" && (
-            <>
-              <Text max={60}>{words(task)}</Text>
-              {" · "}
-            </>
-          )}
-          {data !== "" && (
-            <>
-              <Text max={60}>{data}</Text>
-              {" · "}
-            </>
-          )}
-          {compact(parameters)} values · {bytes(size)}
+          {task !== "" && <Text max={60}>{words(task)}</Text>}
+          {task !== "" && data !== "" && " · "}
+          {data !== "" && <Text max={60}>{data}</Text>}
+          {/* One piece of text: the server's page has no seams in it. */}
+          {`${task === "" && data === "" ? "" : " · "}${compact(parameters)} values · ${bytes(size)}`}
         </p>
         <div className="closure-card-line">
           <Verified state={verified} />

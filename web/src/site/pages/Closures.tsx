@@ -51,6 +51,7 @@ export function Closures({ parameters }: { readonly parameters: URLSearchParams 
           {facetNames.map((name) => (
             <Select
               key={name}
+              name={name}
               label={facetLabels[name].label}
               value={search.facets[name] ?? ""}
               options={[
@@ -61,11 +62,17 @@ export function Closures({ parameters }: { readonly parameters: URLSearchParams 
             />
           ))}
           <Select
+            name="sort"
             label="Order"
             value={search.sort}
             options={sorts}
             onChange={(sort) => change({ sort: sorts.find((s) => s.value === sort)?.value ?? "newest" })}
           />
+          <noscript>
+            <button className="button button-plain" form="search" type="submit">
+              Show these
+            </button>
+          </noscript>
         </div>
         <div className="found">
           <p role="status" className="number">

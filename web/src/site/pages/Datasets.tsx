@@ -14,7 +14,7 @@ import { ClosureCardPlace } from "./ClosureCard.tsx";
 import "./datasets.css";
 
 /** Datasets to browse. */
-export function Datasets({ parameters }: { readonly parameters: URLSearchParams }) {
+export default function Datasets({ parameters }: { readonly parameters: URLSearchParams }) {
   const { location } = useSite();
   const q = (parameters.get("q") ?? "").slice(0, 200);
   const page = readPage(parameters);

@@ -16,11 +16,17 @@ test.each([
   [1000, "1.00 kB"],
   [36234, "36.2 kB"],
   [5_495_000, "5.50 MB"],
+  [999_900, "1.00 MB"],
 ])("%i bytes", (n, want) => expect(bytes(n)).toBe(want));
 
 test("others", () => {
   expect(count(1234567)).toBe("1,234,567");
+  expect(count(12)).toBe("12");
+  expect(compact(803)).toBe("803");
   expect(compact(31786)).toBe("31.8k");
+  expect(compact(100_000)).toBe("100k");
+  expect(compact(1_200_000)).toBe("1.2M");
+  expect(compact(999_999)).toBe("1M");
   expect(shape([28, 28, 1])).toBe("28 × 28 × 1");
   expect(shape([])).toBe("scalar");
   expect(day("2026-11-21T02:12:26Z")).toBe("21 Nov 2026");

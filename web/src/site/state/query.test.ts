@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { closureQuery, readSearch, searchPath } from "./query.ts";
+import { askedFor, closureQuery, readSearch, searchPath } from "./query.ts";
 
 const read = (text: string) => readSearch(new URLSearchParams(text));
 
@@ -22,4 +22,18 @@ test.each(["page=0", "page=-1", "page=1e99", "page=x", "sort=no-such", "task="])
 
 test("a giant query is cut", () => {
   expect(read(`q=${"x".repeat(5000)}`).q).toHaveLength(200);
+});
+
+test("where the form of the front page leads", () => {
+  const asked = (address: string, form: Record<string, string>) => {
+    const data = new FormData();
+    for (const [name, value] of Object.entries(form)) data.set(name, value);
+    return askedFor({ page: "closures", search: new URLSearchParams(address) }, data);
+  };
+  const unchanged = { q: "", task: "", dataset: "", license: "", verified: "", sort: "newest" };
+  expect(asked("", unchanged)).toBeUndefined();
+  expect(asked("page=3", unchanged)).toBeUndefined();
+  expect(asked("page=3", { ...unchanged, q: "glyphs" })).toBe("/?q=glyphs");
+  expect(asked("q=a&task=b", { ...unchanged, task: "b" })).toBe("/?task=b");
+  expect(askedFor({ page: "about" }, new FormData())).toBeUndefined();
 });

@@ -2,6 +2,7 @@
 
 import type { ClosureQuery } from "../api/client.ts";
 import type { FacetName, Sort } from "../api/types.ts";
+import type { Route } from "./route.ts";
 
 export const pageSize = 24;
 
@@ -50,6 +51,14 @@ export function searchPath({ q, facets, sort, page }: Search): string {
   if (page > 1) parameters.set("page", String(page));
   const text = parameters.toString();
   return text ? `/?${text}` : "/";
+}
+
+/** Where the form of the front page leads, if that is elsewhere than where the visitor is. */
+export function askedFor(route: Route, form: FormData): string | undefined {
+  if (route.page !== "closures") return undefined;
+  const values = new URLSearchParams([...form].map(([name, value]) => [name, String(value)]));
+  const asked = searchPath(readSearch(values));
+  return asked === searchPath({ ...readSearch(route.search), page: 1 }) ? undefined : asked;
 }
 
 export function closureQuery({ q, facets, sort, page }: Search): ClosureQuery {

@@ -14,8 +14,10 @@ export class Resource<T> {
   #state: Loaded<T> = { key: undefined, value: undefined, error: undefined, loading: false };
   #controller = new AbortController();
 
-  constructor(load: (key: string, signal: AbortSignal) => Promise<T>) {
+  /** Initial is what was loaded already, and for which key. */
+  constructor(load: (key: string, signal: AbortSignal) => Promise<T>, initial?: { key: string; value: T }) {
     this.#load = load;
+    if (initial) this.#state = { ...this.#state, ...initial };
   }
 
   readonly get = (): Loaded<T> => this.#state;

@@ -21,9 +21,7 @@ export function Pages({ page, total, size, path }: Props) {
       ) : (
         <span />
       )}
-      <span className="number">
-        Page {page} of {last}
-      </span>
+      <span className="number">{`Page ${page} of ${last}`}</span>
       {page < last ? (
         <Link className="button button-plain" href={path(page + 1)} rel="next">
           Next

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useSettled } from "../state/react.ts";
 import "./search.css";
 
@@ -13,7 +13,6 @@ interface Props {
 const rest = 200;
 
 export function SearchField({ label, placeholder, value, onChange }: Props) {
-  const id = useId();
   const [text, setText] = useState(value);
   const settled = useSettled(text, rest);
   const reported = useRef(value);
@@ -40,16 +39,19 @@ export function SearchField({ label, placeholder, value, onChange }: Props) {
     <search>
       <form
         className="search"
+        id="search"
+        action="/"
         onSubmit={(event) => {
           event.preventDefault();
           submit();
         }}
       >
-        <label className="hidden-text" htmlFor={id}>
+        <label className="hidden-text" htmlFor="q">
           {label}
         </label>
         <input
-          id={id}
+          id="q"
+          name="q"
           type="search"
           value={text}
           maxLength={200}

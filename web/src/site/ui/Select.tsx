@@ -1,19 +1,19 @@
-import { useId } from "react";
 import "./select.css";
 
 interface Props {
+  /** Names the choice in the form "search", which works before and without the site's script. */
+  readonly name: string;
   readonly label: string;
   readonly value: string;
   readonly options: readonly { readonly value: string; readonly label: string }[];
   readonly onChange: (value: string) => void;
 }
 
-export function Select({ label, value, options, onChange }: Props) {
-  const id = useId();
+export function Select({ name, label, value, options, onChange }: Props) {
   return (
     <div className="select">
-      <label htmlFor={id}>{label}</label>
-      <select id={id} value={value} onChange={(event) => onChange(event.target.value)}>
+      <label htmlFor={name}>{label}</label>
+      <select id={name} name={name} form="search" value={value} onChange={(event) => onChange(event.target.value)}>
         {options.map((option) => (
           <option key={option.value} value={option.value}>
             {option.label}

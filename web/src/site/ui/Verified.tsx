@@ -18,7 +18,8 @@ export function Verified({ state }: { readonly state: State }) {
     <span className="verified">
       {signed > 0 && (
         <Badge tone="good">
-          <Mark /> Verified by {signed}
+          <Mark />
+          {` Verified by ${signed}`}
         </Badge>
       )}
       <Badge tone={derivation.tone}>{derivation.label}</Badge>

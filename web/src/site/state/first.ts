@@ -1,0 +1,34 @@
+// The answer that the server wrote into the page, so that the page can be drawn without asking for it.
+
+import { readSearch, searchPath } from "./query.ts";
+import type { Route } from "./route.ts";
+
+export class First {
+  #key: string | undefined;
+  readonly #value: unknown;
+
+  /** Takes the text of the element that holds the answer. */
+  constructor(route: Route, text: string) {
+    this.#key = keyOf(route);
+    this.#value = JSON.parse(text);
+  }
+
+  /** Returns the answer if it is what the key asks for. A second time it would be old, and is undefined. */
+  take(key: string): unknown {
+    if (key !== this.#key) return undefined;
+    this.#key = undefined;
+    return this.#value;
+  }
+}
+
+/** What a page asks for first, as its useLoaded names it. */
+function keyOf(route: Route): string | undefined {
+  switch (route.page) {
+    case "closures":
+      return searchPath(readSearch(route.search));
+    case "closure":
+      return route.ref;
+    default:
+      return undefined;
+  }
+}
