@@ -53,7 +53,7 @@ web: web/node_modules ## the built site, which the command embeds
 ## Set-up
 
 .PHONY: tools
-tools: $(VERSITYGW) ## servers that tests start; without them these tests are skipped, and fail where CI is set
+tools: $(VERSITYGW) docker-registry ## servers that tests start; without them these tests are skipped, and fail where CI is set
 
 $(VERSITYGW):
 	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
@@ -63,6 +63,11 @@ $(VERSITYGW):
 browsers:
 	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium firefox-esr >/dev/null)
+
+.PHONY: docker-registry
+docker-registry:
+	@command -v docker-registry >/dev/null || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker-registry >/dev/null)
 
 web/node_modules: web/package-lock.json
 	cd web && npm ci --no-audit --no-fund --loglevel=error

@@ -17,6 +17,8 @@ var (
 	ErrTagMoved = errors.New("the tag has moved")
 	// ErrReadOnly: the store does not accept writes.
 	ErrReadOnly = errors.New("the store is read-only")
+	// ErrInterrupted: the place has lost an unfinished write. The same write, from its first byte, may succeed.
+	ErrInterrupted = errors.New("the write was interrupted")
 	// ErrUnsupported: this kind of store has no such ability (see Capabilities).
 	ErrUnsupported = errors.New("this store cannot do that")
 )

@@ -30,10 +30,7 @@ func newProgress(report func(Progress), total int64) *progress {
 }
 
 // file counts what is read of a file.
-func (p *progress) file(path string, size int64, r io.Reader) io.Reader {
-	if p.report == nil {
-		return r
-	}
+func (p *progress) file(path string, size int64, r io.Reader) *countingReader {
 	return &countingReader{r: r, p: p, path: path, size: size}
 }
 
@@ -46,7 +43,7 @@ type countingReader struct {
 
 func (c *countingReader) Read(b []byte) (int, error) {
 	n, err := c.r.Read(b)
-	if n > 0 {
+	if n > 0 && c.p.report != nil {
 		c.p.mu.Lock()
 		defer c.p.mu.Unlock()
 		c.done += int64(n)
@@ -56,4 +53,12 @@ func (c *countingReader) Read(b []byte) (int, error) {
 		c.p.report(told)
 	}
 	return n, err
+}
+
+// again takes back what was counted of a file that is begun again.
+func (c *countingReader) again() {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	c.p.sum.Sent -= c.done
+	c.done = 0
 }

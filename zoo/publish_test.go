@@ -3,6 +3,7 @@ package zoo_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -197,3 +198,37 @@ func isNotFound(err error) bool      { return errors.Is(err, zoo.ErrNotFound) }
 func isVersionExists(err error) bool { return errors.Is(err, zoo.ErrVersionExists) }
 func isInvalid(err error) bool       { return errors.As(err, new(*schema.Invalid)) }
 func isDamaged(err error) bool       { return errors.As(err, new(*schema.Damaged)) }
+
+// forgetful loses an upload a few times before it takes it.
+type forgetful struct {
+	*memory.Store
+	mu     sync.Mutex
+	losses int
+}
+
+func (f *forgetful) Put(ctx context.Context, d schema.Digest, size int64, r io.Reader) error {
+	f.mu.Lock()
+	lost := f.losses > 0
+	f.losses--
+	f.mu.Unlock()
+	if lost {
+		_, _ = io.CopyN(io.Discard, r, size/2)
+		return fmt.Errorf("%s: %w", d, zoo.ErrInterrupted)
+	}
+	return f.Store.Put(ctx, d, size, r)
+}
+
+// TestPublishBeginsAgain: an upload that the place has lost is begun again, and progress ends at the total all the same.
+func TestPublishBeginsAgain(t *testing.T) {
+	s := &forgetful{Store: memory.New(), losses: 3}
+	var last zoo.Progress
+	publish(t, s, storetest.Object("mnist", "1.0.0", "text"), zoo.PublishOptions{Jobs: 1, Progress: func(p zoo.Progress) { last = p }})
+	if last.Sent != last.Total || last.Total == 0 {
+		t.Errorf("progress ended at %d of %d", last.Sent, last.Total)
+	}
+	s = &forgetful{Store: memory.New(), losses: 100}
+	_, err := zoo.Publish(t.Context(), s, storetest.Object("mnist", "1.0.0", "text"), zoo.PublishOptions{Jobs: 1})
+	if !errors.Is(err, zoo.ErrInterrupted) {
+		t.Errorf("got error %v", err)
+	}
+}

@@ -74,22 +74,35 @@ func sendAll(ctx context.Context, parcels []parcel, n int, report func(Progress)
 		if inner.Err() != nil {
 			break // the group has the reason
 		}
-		group.Go(func() error {
-			r, err := closure.OpenBlob(inner, p.from, p.label, p.Digest, p.Size)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			if err := p.to.Put(inner, p.Digest, p.Size, counted.file(p.label, p.Size, r)); err != nil {
-				return fmt.Errorf("%s: %w", p.label, err)
-			}
-			return nil
-		})
+		group.Go(func() error { return p.send(inner, counted) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	return ctx.Err()
+}
+
+// tries bounds how often a blob is begun again whose unfinished upload the place has lost.
+const tries = 5
+
+// send puts the blob, from its first byte again where the place asks for that.
+func (p parcel) send(ctx context.Context, counted *progress) error {
+	for try := 1; ; try++ {
+		r, err := closure.OpenBlob(ctx, p.from, p.label, p.Digest, p.Size)
+		if err != nil {
+			return err
+		}
+		file := counted.file(p.label, p.Size, r)
+		err = p.to.Put(ctx, p.Digest, p.Size, file)
+		r.Close()
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, ErrInterrupted) || try == tries {
+			return fmt.Errorf("%s: %w", p.label, err)
+		}
+		file.again()
+	}
 }
 
 // absentParcels lists, in order, those that are not there or not of their size.

@@ -35,6 +35,9 @@ func init() {
 	storeKinds = map[string]storeKind{
 		"":        {"directory", "./zoo", openDirectory},
 		s3.Scheme: {"s3", "s3://bucket/prefix", openS3},
+		"oci":     {"registry", "oci://registry.example.org/zoo", openRegistry},
+		"https":   {"server", "https://zoo.example.org", openRegistry},
+		"http":    {"server", "http://localhost:8080", openRegistry},
 	}
 }
 
