@@ -129,7 +129,7 @@ export class Engine {
     return this.#accumulators.slice();
   }
 
-  setAccumulators(merged: Accumulators): void {
+  setAccumulators(merged: Uint8Array): void {
     if (merged.length !== this.#accumulators.length) {
       throw new Failure("invalid", `${merged.length} bytes are no accumulators of ${this.#accumulators.length} bytes`);
     }

@@ -1,7 +1,7 @@
 // The records of a split: shards fetched when one of their records is first wanted, kept while there is room.
 
-import type { Field } from "../gen/schema.ts";
-import type { Blobs } from "./blobs.ts";
+import type { Digest, Field } from "../gen/schema.ts";
+import type { BlobRef } from "./blobs.ts";
 import { fieldBytes, type Shard } from "./documents.ts";
 import { Failure } from "./failure.ts";
 import type { RecordsPlan } from "./plan.ts";
@@ -10,22 +10,27 @@ import { elements } from "./tensor.ts";
 /** Bytes of shards that a split keeps. A phone's tab must stay below some 200 MB in all. */
 export const defaultCacheBytes = 128 << 20;
 
+/** Where shards come from. Their memory may be shared between threads. */
+export interface Shards {
+  read(ref: BlobRef): Promise<Uint8Array>;
+}
+
 export class Records {
   readonly plan: RecordsPlan;
   readonly inputBytes: number;
   readonly targetBytes: number;
-  readonly #blobs: Blobs;
+  readonly #source: Shards;
   readonly #capacity: number;
   /** The index of each shard's first record, and at the end the number of records. */
   readonly #first: readonly number[];
   /** The shards at hand or under way, least recently used first. */
   readonly #cache = new Map<number, { readonly bytes: Promise<Uint8Array>; loaded?: Uint8Array }>();
 
-  constructor(plan: RecordsPlan, blobs: Blobs, cacheBytes = defaultCacheBytes) {
+  constructor(plan: RecordsPlan, source: Shards, cacheBytes = defaultCacheBytes) {
     this.plan = plan;
     this.inputBytes = fieldBytes(plan.layout.input);
     this.targetBytes = fieldBytes(plan.layout.target);
-    this.#blobs = blobs;
+    this.#source = source;
     this.#capacity = cacheBytes;
     const first = [0];
     for (const shard of plan.shards) first.push((first.at(-1) as number) + shard.records);
@@ -68,6 +73,19 @@ export class Records {
     for (let s = 0; s < this.plan.shards.length; s++) await this.#load(s);
   }
 
+  /** Begins to fetch the shards of some records, and does not wait for them: who reads them later does. */
+  expect(indices: ArrayLike<number>): void {
+    for (let i = 0; i < indices.length; i++) {
+      const s = this.#shardOf(indices[i] as number);
+      if (!this.#cache.has(s)) this.#load(s).catch(() => {}); // the failure is that of the reader
+    }
+  }
+
+  /** Drops a shard. */
+  forget(digest: Digest): void {
+    for (const s of this.#cache.keys()) if (this.plan.shards[s]?.sha256 === digest) this.#cache.delete(s);
+  }
+
   #shardOf(index: number): number {
     if (!(index >= 0 && index < this.length)) {
       throw new Failure("engine", `${this.plan.split}: record ${index} was asked for; there are ${this.length}`);
@@ -95,7 +113,7 @@ export class Records {
     if (known !== undefined) return known.bytes;
     const shard = this.plan.shards[s] as Shard;
     const entry: { bytes: Promise<Uint8Array>; loaded?: Uint8Array } = {
-      bytes: this.#blobs.read({ path: shard.path, digest: shard.sha256, size: shard.size }),
+      bytes: this.#source.read({ path: shard.path, digest: shard.sha256, size: shard.size }),
     };
     this.#cache.set(s, entry);
     this.#evict(s);

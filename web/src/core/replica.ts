@@ -1,15 +1,17 @@
 // A replica: one engine with the records it reads, doing what a coordinator asks. All replicas of a run hold the same
 // parameters after every step. Here is the one that computes; ../worker has its stand-in for another thread.
 
+import type { Digest } from "../gen/schema.ts";
 import type { Accumulators } from "./accumulators.ts";
 import type { BlobRef, Blobs } from "./blobs.ts";
 import type { Role } from "./documents.ts";
 import { Engine, type RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
 import type { Plan } from "./plan.ts";
-import { classes, isClass, Records } from "./records.ts";
-import { readSafetensors } from "./safetensors.ts";
+import { classes, isClass, Records, type Shards } from "./records.ts";
+import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { EngineSection } from "./section.ts";
+import { vectorDigest } from "./vector.ts";
 
 /** What a blind evaluation counts. */
 export interface Count {
@@ -45,7 +47,7 @@ export function countCorrect({ expected, predicted }: Predictions): number {
 
 /** Ranges of microbatches and of records are [first, end). */
 export interface Replica {
-  /** Fetches and instantiates the plan's engine. To be called before anything else, and only once. */
+  /** Fetches and instantiates the plan's engine. To be called before anything else; called again, it begins anew. */
   open(plan: Plan): Promise<EngineSection>;
   /** Begins a run: fills parameters and state from the plan's seed. */
   init(): Promise<void>;
@@ -54,8 +56,12 @@ export interface Replica {
   setHyperparameter(name: string, value: number): Promise<void>;
   /** Runs microbatches of a step and returns their sum. */
   accumulate(step: number, first: number, end: number): Promise<Accumulators>;
+  /** Begins to fetch what these microbatches will read. */
+  prepare(step: number, first: number, end: number): Promise<void>;
+  /** Runs the first microbatches of a step one by one, all of them some times over; digests of what each adds up to. */
+  prove(step: number, microbatches: number, rounds: number): Promise<Digest[]>;
   /** Ends a step with what all its microbatches add up to. */
-  apply(step: number, merged: Accumulators): Promise<void>;
+  apply(step: number, merged: Uint8Array): Promise<void>;
   /** Counts, from predict alone, the records whose class is the largest output (ties to the lowest index). */
   evaluate(role: Role, first: number, end: number): Promise<Count>;
   /** Says of each of these records what predict makes of it, as blindly. */
@@ -63,6 +69,8 @@ export interface Replica {
   /** What the engine's own evaluate counts, by metric. Proves something only where the engine is derived. */
   measure(role: Role, first: number, end: number): Promise<Record<string, bigint>>;
   digests(): Promise<RunDigests>;
+  /** The parameters as a safetensors file. */
+  parameters(): Promise<Uint8Array<ArrayBuffer>>;
   /** The outputs for records that the caller has: their input fields one after another. */
   predict(input: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>>;
   /** The input fields of some records, one after another. */
@@ -73,11 +81,13 @@ export interface Replica {
 
 export class LocalReplica implements Replica {
   readonly #blobs: Blobs;
+  readonly #shards: Shards;
   readonly #records = new Map<Role, Records>();
   #opened: { readonly engine: Engine; readonly plan: Plan } | undefined;
 
-  constructor(blobs: Blobs) {
+  constructor(blobs: Blobs, shards: Shards = blobs) {
     this.#blobs = blobs;
+    this.#shards = shards;
   }
 
   async open(plan: Plan): Promise<EngineSection> {
@@ -88,7 +98,7 @@ export class LocalReplica implements Replica {
       throw new Failure("invalid", `a step has ${plan.microbatches} microbatches; the engine takes at most ${most}`);
     }
     for (const [role, records] of Object.entries(plan.records)) {
-      const r = new Records(records, this.#blobs, plan.cacheBytes);
+      const r = new Records(records, this.#shards, plan.cacheBytes);
       for (const [name, bytes] of [["input", r.inputBytes] as const, ["target", r.targetBytes] as const]) {
         const needed = section.capacity * bytes;
         const { size } = section.regions[name];
@@ -134,7 +144,31 @@ export class LocalReplica implements Replica {
     return engine.copyAccumulators();
   }
 
-  async apply(step: number, merged: Accumulators): Promise<void> {
+  async prepare(step: number, first: number, end: number): Promise<void> {
+    const { engine } = this;
+    const records = this.records("train");
+    for (let microbatch = first; microbatch < end; microbatch++) {
+      const n = engine.select(step, microbatch, records.length);
+      records.expect(engine.indices.subarray(0, n));
+    }
+  }
+
+  async prove(step: number, microbatches: number, rounds: number): Promise<Digest[]> {
+    const digests: Digest[] = [];
+    for (let round = 0; round < rounds; round++) {
+      for (let microbatch = 0; microbatch < microbatches; microbatch++) {
+        const digest = await vectorDigest(this.engine.section, await this.accumulate(step, microbatch, microbatch + 1));
+        digests[microbatch] ??= digest;
+        if (digests[microbatch] !== digest) {
+          const which = `microbatch ${microbatch} of step ${step}`;
+          throw new Failure("diverged", `${which} came out differently the second time: this browser's results vary`);
+        }
+      }
+    }
+    return digests;
+  }
+
+  async apply(step: number, merged: Uint8Array): Promise<void> {
     const { engine } = this;
     engine.setAccumulators(merged);
     engine.apply(step);
@@ -183,6 +217,10 @@ export class LocalReplica implements Replica {
     return this.engine.digests();
   }
 
+  async parameters(): Promise<Uint8Array<ArrayBuffer>> {
+    return writeSafetensors(this.engine.parameters());
+  }
+
   async predict(input: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
     const { engine } = this;
     const { capacity } = engine.section;
@@ -205,6 +243,11 @@ export class LocalReplica implements Replica {
 
   async check(ref: BlobRef): Promise<void> {
     await this.#blobs.read(ref);
+  }
+
+  /** Drops a shard of records. */
+  forget(digest: Digest): void {
+    for (const records of this.#records.values()) records.forget(digest);
   }
 
   protected get engine(): Engine {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { encode, safetensors } from "../../fixtures/store.ts";
-import { readSafetensors } from "./safetensors.ts";
+import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { Tensor } from "./tensor.ts";
 
 const tensors: Tensor[] = [
@@ -50,4 +50,25 @@ describe("readSafetensors", () => {
   ])("refuses %s", (_, bytes, message) => {
     expect(() => readSafetensors(bytes, "model.safetensors")).toThrow(`model.safetensors: ${message}`);
   });
+});
+
+test("writes by descending dtype, then by name, so that there is one file of the same tensors", () => {
+  const tensor = (name: string, dtype: Tensor["dtype"], bytes: number[]): Tensor => ({
+    name,
+    dtype,
+    shape: [],
+    data: Uint8Array.from(bytes),
+  });
+  const tensors = [
+    tensor("b", "f32", [1, 2, 3, 4]),
+    tensor("a", "f32", [5, 6, 7, 8]),
+    tensor("c", "i64", [9, 0, 0, 0, 0, 0, 0, 0]),
+  ];
+  const file = writeSafetensors(tensors);
+  const header = new TextDecoder().decode(file.subarray(8, file.length - 16));
+  expect(header.trimEnd()).toBe(
+    '{"c":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[8,12]},"b":{"dtype":"F32","shape":[],"data_offsets":[12,16]}}',
+  );
+  expect(header.length % 8).toBe(0);
+  expect(readSafetensors(file, "file").map((t) => t.name)).toEqual(["c", "a", "b"]);
 });

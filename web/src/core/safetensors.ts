@@ -1,4 +1,4 @@
-// A strict reader of safetensors files: nothing is accepted that the format's writers would not write. Duplicate keys
+// Safetensors files. The reader is strict: nothing is accepted that the format's writers would not write. Duplicate keys
 // of the header cannot be seen through JSON.parse; they cannot hide anything here, because the bytes of the whole file
 // must be covered exactly once.
 
@@ -56,4 +56,33 @@ function readEntry(name: string, entry: Value, body: Uint8Array<ArrayBuffer>): T
   const size = elements(shape) * dtypeSizes[dtype];
   if (end - begin !== size) throw entry.invalid(`it spans ${end - begin} bytes, its shape needs ${size}`);
   return { name, dtype, shape, data: body.subarray(begin, end) };
+}
+
+/** dtypes as the format's list has them, the last first: files begin with what needs the largest alignment. */
+const fileOrder: readonly DType[] = ["i64", "f64", "f32", "u32", "i32", "u16", "i16", "i8", "u8"];
+
+/** Writes tensors to the one file that they have: by dtype, then by name; the header padded with spaces. */
+export function writeSafetensors(tensors: readonly Tensor[]): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const sorted = tensors
+    .map((t) => ({ ...t, order: fileOrder.indexOf(t.dtype) }))
+    .sort((a, b) => a.order - b.order || (a.name < b.name ? -1 : 1));
+  let size = 0;
+  const entries = sorted.map((t) => {
+    const begin = size;
+    size += t.data.length;
+    const entry = { dtype: safetensorsDTypes[t.dtype], shape: t.shape, data_offsets: [begin, size] };
+    return `${JSON.stringify(t.name)}:${JSON.stringify(entry)}`;
+  });
+  const header = encoder.encode(`{${entries.join(",")}}`);
+  const start = 8 + Math.ceil(header.length / 8) * 8;
+  const file = new Uint8Array(start + size).fill(0x20, 8, start);
+  new DataView(file.buffer).setBigUint64(0, BigInt(start - 8), true);
+  file.set(header, 8);
+  let at = start;
+  for (const t of sorted) {
+    file.set(t.data, at);
+    at += t.data.length;
+  }
+  return file;
 }

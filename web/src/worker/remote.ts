@@ -8,6 +8,7 @@ import { Failure } from "../core/failure.ts";
 import type { Plan } from "../core/plan.ts";
 import type { Count, Predictions } from "../core/replica.ts";
 import type { EngineSection } from "../core/section.ts";
+import type { Digest } from "../gen/schema.ts";
 import type { BenchReport } from "./bench.ts";
 import {
   type Answer,
@@ -80,7 +81,15 @@ export class RemoteReplica implements Service {
     return this.#call("accumulate", [step, first, end]);
   }
 
-  apply(step: number, merged: Accumulators): Promise<void> {
+  prepare(step: number, first: number, end: number): Promise<void> {
+    return this.#call("prepare", [step, first, end]);
+  }
+
+  prove(step: number, microbatches: number, rounds: number): Promise<Digest[]> {
+    return this.#call("prove", [step, microbatches, rounds]);
+  }
+
+  apply(step: number, merged: Uint8Array): Promise<void> {
     return this.#call("apply", [step, merged]);
   }
 
@@ -98,6 +107,10 @@ export class RemoteReplica implements Service {
 
   digests(): Promise<RunDigests> {
     return this.#call("digests", []);
+  }
+
+  parameters(): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#call("parameters", []);
   }
 
   predict(input: Uint8Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
