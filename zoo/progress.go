@@ -34,6 +34,28 @@ func (p *progress) file(path string, size int64, r io.Reader) *countingReader {
 	return &countingReader{r: r, p: p, path: path, size: size}
 }
 
+// count counts what is read of a file from several readers, one after the other.
+func (p *progress) count(path string, size int64) *countingReader {
+	return &countingReader{p: p, path: path, size: size}
+}
+
+// of goes on counting with another reader.
+func (c *countingReader) of(r io.Reader) io.Reader {
+	if c.p.report == nil {
+		return r
+	}
+	c.r = r
+	return c
+}
+
+// restart takes back what was counted of a file that is begun again.
+func (c *countingReader) restart() {
+	c.p.mu.Lock()
+	defer c.p.mu.Unlock()
+	c.p.sum.Sent -= c.done
+	c.done = 0
+}
+
 type countingReader struct {
 	r          io.Reader
 	p          *progress
