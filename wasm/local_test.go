@@ -228,3 +228,98 @@ func TestPartsDoNotSeeLaterRecords(t *testing.T) {
 		}
 	}
 }
+
+// peaks are the largest exponent fields among the changes of the parameters.
+func peaks(i *optest.Instance) (largest uint32) {
+	for _, g := range i.Section.Segments {
+		if g.Combine == schema.CombineMax {
+			largest = max(largest, binary.LittleEndian.Uint32(i.Segment(g.Name)))
+		}
+	}
+	return largest
+}
+
+// The schedule counts local steps: with two in a microbatch, its fourth is the second of step 2. Step 0 is like step 1.
+func TestScheduleCountsLocalSteps(t *testing.T) {
+	r := optest.Model{
+		Input: "6", Classes: 3, Layers: "- dense: {units: 3}", Local: "steps: 2", Algorithm: "schedule: {step: {every: 3, factor: 1e-30}}",
+	}.Resolve(t)
+	i := optest.Compiler().Open(t, optest.Compile(t, r))
+	i.Init(42)
+	records := optest.Random(r, 3)
+	run := func(step int64, n int) []byte {
+		clear(i.Region(schema.RegionAccumulators))
+		i.Write(records.At(optest.First(n)))
+		if status := i.Accumulate(step, 0, n); status != "" {
+			t.Fatal(status)
+		}
+		return bytes.Clone(i.Region(schema.RegionAccumulators))
+	}
+	if !bytes.Equal(run(0, 4), run(1, 4)) {
+		t.Error("step 0 is not like step 1")
+	}
+	for _, c := range []struct {
+		step  int64
+		moves bool
+	}{{0, true}, {1, true}, {2, true}, {3, false}} {
+		run(c.step, 4)
+		if moves := peaks(i) > 0; moves != c.moves {
+			t.Errorf("step %d: parameters change: %v, want %v", c.step, moves, c.moves)
+		}
+	}
+	i.Apply(0)
+	// Of step 2, the first local step is all that moves: the second, of another example, shows in the losses alone.
+	half := run(2, 2)
+	peak := peaks(i)
+	whole := run(2, 4)
+	if peaks(i) != peak || bytes.Equal(half, whole) {
+		t.Error("in step 2, the second local step moves the parameters")
+	}
+	sums := func(accumulators []byte) []byte {
+		g := i.Section.Segments[len(i.Section.Segments)-2] // the weights
+		start := g.Offset - i.Section.Regions[schema.RegionAccumulators].Offset
+		return accumulators[start:][:4*g.Count]
+	}
+	if !bytes.Equal(sums(half), sums(whole)) {
+		t.Error("in step 2, the second local step moves the weights")
+	}
+}
+
+// Rates inside and outside are hyper-parameters of different names.
+func TestRatesOfLocalSteps(t *testing.T) {
+	r := optest.Model{Input: "6", Classes: 3, Layers: "- dense: {units: 3}", Local: "steps: 2", Optimizer: "{sgd: {learningRate: 0.1, momentum: 0.5}}"}.Resolve(t)
+	for _, c := range []struct {
+		name  string
+		moves bool // local steps move; else the parameters do
+	}{{"learningRate", false}, {"outer.learningRate", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			i, _ := warm(t, r)
+			found := false
+			for _, h := range i.Section.Hyperparameters {
+				if h.Name == c.name {
+					found = true
+					binary.LittleEndian.PutUint32(i.Memory[h.Offset:], 0)
+				}
+			}
+			before := map[string][]byte{}
+			for _, p := range i.Section.Parameters {
+				before[p.Name] = bytes.Clone(i.Tensor(p.Name))
+			}
+			clear(i.Region(schema.RegionAccumulators))
+			if status := i.Accumulate(1, 0, 4); status != "" {
+				t.Fatal(status)
+			}
+			if moves := peaks(i) > 0; !found || moves != c.moves {
+				t.Errorf("there is such a hyper-parameter: %v; at 0, local steps move: %v, want %v", found, moves, c.moves)
+			}
+			if status := i.Apply(1); status != "" {
+				t.Fatal(status)
+			}
+			for name, values := range before {
+				if !bytes.Equal(i.Tensor(name), values) {
+					t.Errorf("%s moved", name)
+				}
+			}
+		})
+	}
+}

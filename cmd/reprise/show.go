@@ -89,6 +89,9 @@ func (a *app) printClosure(w io.Writer, c *schema.Closure, digest schema.Digest)
 	row("loss", "%s", c.Model.Loss)
 	row("trained", "%d steps of %d examples (microbatches of %d), seed %d", c.Parameters.Step, c.Algorithm.BatchSize, c.Algorithm.MicrobatchSize, c.Algorithm.Seed)
 	row("optimizer", "%s", c.Algorithm.Optimizer.Kind)
+	if a := c.Algorithm; a.Aggregation != nil && a.Aggregation.Mode == schema.AggregateLocalSteps {
+		row("local steps", "%d of %d examples in a microbatch", a.LocalSteps(), a.InnerBatch())
+	}
 	for _, d := range c.Datasets {
 		row(d.Role+" data", "%s:%s, split %s, %d examples", d.Name, d.Version, d.Split, d.Examples)
 	}

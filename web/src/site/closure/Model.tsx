@@ -57,7 +57,17 @@ function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
     component("Schedule", schedule),
     regularization && named("Regularisation", regularization),
     initializer ? { name: "Initial values", value: <Text max={60}>{initializer}</Text> } : undefined,
-    aggregation && { name: "Gradients are summed as", value: `${aggregation.bits}-bit integers` },
+    aggregation && {
+      name: aggregation.mode === "gradient" ? "Gradients are summed as" : "Changes by local steps are summed as",
+      value: `${aggregation.bits}-bit integers`,
+    },
+    aggregation?.steps === undefined
+      ? undefined
+      : {
+          name: "Local steps of a microbatch",
+          value: `${count(aggregation.steps)} × ${count(microbatchSize / aggregation.steps)}`,
+        },
+    aggregation?.outer && named("Outer step", aggregation.outer),
     train > 0 ? { name: "A training example costs", value: `${compact(train)} multiply-adds` } : undefined,
   ];
   return facts.filter((fact) => fact !== undefined);
