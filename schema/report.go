@@ -90,6 +90,17 @@ type FsckReport struct {
 	Damaged []DamagedBlob `json:"damaged"`
 }
 
+// CollectReport answers `reprise gc --json`: what was deleted, or with DryRun would be.
+type CollectReport struct {
+	DryRun      bool  `json:"dryRun,omitempty"`
+	Kept        int64 `json:"kept"`  // blobs that something names
+	Young       int64 `json:"young"` // blobs that nothing names, stored or used within the grace period
+	Blobs       int64 `json:"blobs"` // deleted
+	Bytes       int64 `json:"bytes"`
+	Uploads     int64 `json:"uploads"` // files of unfinished uploads, deleted
+	UploadBytes int64 `json:"uploadBytes"`
+}
+
 // ListEntry is an element of `reprise list --json` and `history --json`.
 type ListEntry struct {
 	Name    string `json:"name"`

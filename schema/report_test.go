@@ -38,6 +38,7 @@ func TestReports(t *testing.T) {
 		"export":              {schema.KindExportReport, schema.ExportReport{Exported: []schema.CopiedReference{{Name: "mnist", Tag: "best", Digest: d, Kind: "closure"}}, File: "x.tar", Size: 1, Digest: d}},
 		"withdraw":            {schema.KindWithdrawReport, schema.WithdrawReport{Name: "mnist", Version: "1.0.0", Digest: d, Reason: "wrong labels", Record: d}},
 		"a withdrawn version": {schema.KindListReport, []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "closure", Withdrawn: "wrong labels"}}},
+		"gc":                  {schema.KindCollectReport, schema.CollectReport{DryRun: true, Kept: 1, Blobs: 2, Bytes: 3}},
 		"publish":             {schema.KindPublishReport, schema.PublishReport{Name: "mnist", Version: "1.0.0", Digest: d}},
 		"dataset":             {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Classes: []string{"0"}, Splits: map[string]int64{"train": 1}, Record: exampleRecord()}},
 		"dataset of numbers":  {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Splits: map[string]int64{}, Record: exampleRecord()}},

@@ -39,6 +39,7 @@ const (
 	KindReplayReport   DocumentKind = "replay"
 	KindTrainReport    DocumentKind = "train"
 	KindFsckReport     DocumentKind = "fsck"
+	KindCollectReport  DocumentKind = "gc"
 	KindListReport     DocumentKind = "list"
 	KindPublishReport  DocumentKind = "publish"
 	KindDatasetReport  DocumentKind = "dataset-report"
@@ -62,7 +63,7 @@ func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindWithdrawal, KindWithdrawReport,
-		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindListReport, KindPublishReport,
+		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindFailure,
 	}

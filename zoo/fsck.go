@@ -19,6 +19,8 @@ import (
 type FsckOptions struct {
 	// Jobs is the number of blobs read at a time; 0 means 4.
 	Jobs int
+	// Names are checked instead of all that the store knows; a store without a catalogue needs them.
+	Names []string
 	// Progress, if set, is told how many blobs have been checked. It is called from one goroutine at a time.
 	Progress func(checked int64)
 }
@@ -30,7 +32,7 @@ type FsckOptions struct {
 //
 // The error is for a store that could not be read to the end; damage is in the report alone.
 func Fsck(ctx context.Context, s Store, opts FsckOptions) (schema.FsckReport, error) {
-	f := &fsck{store: s, opts: opts, blobs: map[scopedBlob]blobState{}, damaged: map[string]schema.DamagedBlob{}}
+	f := &fsck{store: s, opts: opts, blobs: map[scopedBlob]blobState{}, subjects: map[scopedBlob]bool{}, damaged: map[string]schema.DamagedBlob{}}
 	if err := f.listed(ctx); err != nil {
 		return schema.FsckReport{}, err
 	}
@@ -53,6 +55,8 @@ type fsck struct {
 	checked int64
 	blobs   map[scopedBlob]blobState
 	damaged map[string]schema.DamagedBlob // by path
+
+	subjects map[scopedBlob]bool // whose referrers were followed
 }
 
 // scopedBlob is a blob of a name, or of all names where the store does not keep them apart.
@@ -143,9 +147,12 @@ func readThrough(ctx context.Context, in closure.Blobs, d schema.Digest) (int64,
 
 // names follows every version and tag of every name.
 func (f *fsck) names(ctx context.Context) error {
-	names, err := f.store.Names(ctx)
-	if err != nil {
-		return err
+	names := f.opts.Names
+	if len(names) == 0 {
+		var err error
+		if names, err = f.store.Names(ctx); err != nil {
+			return err
+		}
 	}
 	for _, name := range names {
 		versions, err := f.store.Versions(ctx, name)
@@ -174,8 +181,7 @@ func (f *fsck) names(ctx context.Context) error {
 
 // entry follows one entry, which was read with err, to its object and to those about it.
 func (f *fsck) entry(ctx context.Context, name, path string, e Entry, err error) error {
-	var invalid *schema.Invalid
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*schema.Invalid](err); ok {
 		f.damage(schema.DamagedBlob{Path: path, Reason: reason(invalid)})
 		return nil
 	}
@@ -188,8 +194,18 @@ func (f *fsck) entry(ctx context.Context, name, path string, e Entry, err error)
 	if err := f.object(ctx, name, path, e); err != nil {
 		return err
 	}
-	about, err := ReferrersOf(f.store, name).Referrers(ctx, e.Digest)
-	if errors.As(err, &invalid) {
+	return f.about(ctx, name, e.Digest)
+}
+
+// about follows the referrers of an object, and theirs.
+func (f *fsck) about(ctx context.Context, name string, subject schema.Digest) error {
+	key := scopedBlob{f.scope(name), subject}
+	if f.subjects[key] {
+		return nil
+	}
+	f.subjects[key] = true
+	about, err := ReferrersOf(f.store, name).Referrers(ctx, subject)
+	if invalid, ok := errors.AsType[*schema.Invalid](err); ok {
 		f.damage(schema.DamagedBlob{Path: invalid.Document, Reason: reason(invalid)})
 		return nil
 	}
@@ -197,21 +213,24 @@ func (f *fsck) entry(ctx context.Context, name, path string, e Entry, err error)
 		return err
 	}
 	for _, r := range about {
-		if err := f.object(ctx, name, ReferrerPath(e.Digest, r.Digest), r); err != nil {
+		if err := f.object(ctx, name, ReferrerPath(subject, r.Digest), r); err != nil {
+			return err
+		}
+		if err := f.about(ctx, name, r.Digest); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// object checks the manifest to which the entry at path points, and the blobs that it names.
+// object checks the manifest to which the entry at path points, and the blobs and manifests that it names.
 func (f *fsck) object(ctx context.Context, name, path string, e Entry) error {
 	blobs := BlobsOf(f.store, name)
 	usable, err := f.promised(ctx, blobs, name, path, e.Digest, e.Size)
-	if err != nil || !usable || Kind(e.ArtifactType) == e.ArtifactType {
+	if err != nil || !usable {
 		return err
 	}
-	m, err := Manifest(ctx, f.store, Resolved{Name: name, Entry: e})
+	l, err := f.links(ctx, name, e)
 	if invalid, ok := errors.AsType[*schema.Invalid](err); ok {
 		f.damage(schema.DamagedBlob{Path: path, Reason: "points to what is no manifest: " + reason(invalid)})
 		return nil
@@ -219,12 +238,31 @@ func (f *fsck) object(ctx context.Context, name, path string, e Entry) error {
 	if err != nil {
 		return err
 	}
-	for _, d := range distinct(m.Blobs()) {
+	for _, d := range distinct(l.Blobs) {
 		if _, err := f.promised(ctx, blobs, name, BlobPath(e.Digest), d.Digest, d.Size); err != nil {
 			return err
 		}
 	}
+	for _, d := range distinct(l.Manifests) {
+		child := Entry{ArtifactType: d.MediaType, Digest: d.Digest, MediaType: d.MediaType, Size: d.Size}
+		if err := f.object(ctx, name, BlobPath(e.Digest), child); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// links reads what a manifest names: strictly, if it is of a kind that Reprise writes.
+func (f *fsck) links(ctx context.Context, name string, e Entry) (Links, error) {
+	if Kind(e.ArtifactType) != e.ArtifactType {
+		m, err := Manifest(ctx, f.store, Resolved{Name: name, Entry: e})
+		if err != nil {
+			return Links{}, err
+		}
+		return Links{Blobs: m.Blobs()}, nil
+	}
+	l, _, err := links(ctx, BlobsOf(f.store, name), e.Digest, e.Size)
+	return l, err
 }
 
 // promised checks a blob that the document at path promises, and reports whether it is whole.

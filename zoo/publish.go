@@ -121,6 +121,28 @@ func MoveTag(ctx context.Context, s Tags, name, tag string, e Entry) error {
 	}
 }
 
+// Retag makes a tag point to an object of its name that was resolved. What only a digest or another tag led to may be named by
+// nothing soon, so everything that belongs to it is used first, as Publish does: a collection beside it leaves it alone. What
+// is not there any more is *schema.Damaged.
+func Retag(ctx context.Context, s Store, r Resolved, tag string) error {
+	if r.Version == "" {
+		w := newWalk(s, true)
+		if err := w.object(ctx, r.Name, r.Entry, nil, schema.Digest{}); err != nil {
+			return err
+		}
+		for _, o := range w.order {
+			for _, d := range append(o.Links.Blobs, closure.Descriptor{Digest: o.Entry.Digest}) {
+				if _, err := use(ctx, BlobsOf(s, o.Name), d.Digest); errors.Is(err, ErrNotFound) {
+					return fmt.Errorf("%w: %w", &schema.Damaged{Blobs: []schema.DamagedBlob{{Path: BlobPath(d.Digest), Expected: d.Digest}}}, err)
+				} else if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return MoveTag(ctx, s, r.Name, tag, r.Entry)
+}
+
 // checkPublishable finds out before anything is sent what would make the version impossible.
 func checkPublishable(ctx context.Context, s Versions, name, version string, e Entry) error {
 	switch have, err := s.Version(ctx, name, version); {

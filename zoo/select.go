@@ -63,16 +63,24 @@ func Select(ctx context.Context, s Store, references []string) (*Selection, erro
 
 // SelectAll gathers every version and tag of every name. Datasets that closures refer to and that are not there are left out.
 func SelectAll(ctx context.Context, s Store) (*Selection, error) {
-	names, err := s.Names(ctx)
-	if err != nil {
+	w := newWalk(s, true)
+	if err := w.everything(ctx); err != nil {
 		return nil, err
 	}
-	w := newWalk(s, true)
+	return w.selection(), nil
+}
+
+// everything follows every version and tag of every name.
+func (w *walk) everything(ctx context.Context) error {
+	names, err := w.store.Names(ctx)
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(walkers)
 	for _, name := range names {
 		group.Go(func() error {
-			all, err := allRefs(ctx, s, name)
+			all, err := allRefs(ctx, w.store, name)
 			if err != nil {
 				return err
 			}
@@ -84,10 +92,7 @@ func SelectAll(ctx context.Context, s Store) (*Selection, error) {
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return w.selection(), nil
+	return group.Wait()
 }
 
 // walkers read entries and manifests at the same time: they are small, so latency is all that counts.
@@ -146,6 +151,7 @@ func allRefs(ctx context.Context, s Store, name string) ([]Ref, error) {
 type walk struct {
 	store    Store
 	tolerant bool // of datasets that are not there
+	visit    func(o *Selected)
 
 	mu    sync.Mutex
 	found map[walkKey]*Selected
@@ -223,6 +229,11 @@ func (w *walk) object(ctx context.Context, name string, e Entry, refs []Ref, sub
 		if err := w.object(ctx, name, r, nil, e.Digest); err != nil {
 			return err
 		}
+	}
+	if w.visit != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.visit(o)
 	}
 	return nil
 }

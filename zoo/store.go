@@ -173,6 +173,12 @@ type TagDeleter interface {
 	DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error
 }
 
+// IndexWriter can keep the index.json that makes of its tree an OCI layout for other tools.
+type IndexWriter interface {
+	// WriteIndex replaces the file; it appears whole or not at all.
+	WriteIndex(ctx context.Context, index []byte) error
+}
+
 // RangeReader can read part of a blob.
 type RangeReader interface {
 	// OpenRange returns length bytes of the blob from offset on. They cannot be verified. A range that does not lie

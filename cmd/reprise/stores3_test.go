@@ -23,8 +23,14 @@ func TestStoreInBucket(t *testing.T) {
 		t.Errorf("in the bucket it is %s, in a directory %s", inBucket.Digest, inDirectory.Digest)
 	}
 	for _, args := range [][]string{
-		{"verify", "small:best"}, {"list"}, {"show", "small"}, {"history", "small"}, {"tag", "small:1.0.0", "latest"}, {"fsck"},
-		{"pull", "small", "-o", d.path("pulled")}, {"dataset", "show", "glyphs"},
+		{"verify", "small:best"},
+		{"list"},
+		{"show", "small"},
+		{"history", "small"},
+		{"tag", "small:1.0.0", "latest"},
+		{"fsck"},
+		{"pull", "small", "-o", d.path("pulled")},
+		{"dataset", "show", "glyphs"},
 	} {
 		if o := d.done(append(args, "--store", place)...); strings.Contains(o.stdout+o.stderr, s3test.SecretKey) {
 			t.Errorf("%s shows a secret", args[0])

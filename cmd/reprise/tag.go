@@ -37,7 +37,7 @@ func (a *app) tag(ctx context.Context, reference, tag string) error {
 	if err != nil {
 		return err
 	}
-	if err := zoo.MoveTag(ctx, s, r.Name, tag, r.Entry); err != nil {
+	if err := zoo.Retag(ctx, s, r, tag); err != nil {
 		return err
 	}
 	return a.answer(schema.TagReport{Name: r.Name, Tag: tag, Digest: r.Entry.Digest}, func(w io.Writer) {

@@ -28,7 +28,11 @@ const childName = "REPRISE_TEST_CHILD_NAME"
 
 func TestMain(m *testing.M) {
 	if root := os.Getenv(childRoot); root != "" {
-		if err := child(root, os.Getenv(childName)); err != nil {
+		do := child
+		if verb := os.Getenv(childVerb); verb != "" {
+			do = childVerbs[verb]
+		}
+		if err := do(root, os.Getenv(childName)); err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)
 		}

@@ -219,6 +219,18 @@ func (s *Store) Referrers(ctx context.Context, subject schema.Digest) ([]zoo.Ent
 	return about, nil
 }
 
+// WriteIndex implements zoo.IndexWriter.
+func (s *Store) WriteIndex(ctx context.Context, index []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	temp, err := s.disk.upload(bytes.NewReader(index))
+	if err != nil {
+		return err
+	}
+	return s.disk.replace(temp, zoo.IndexPath)
+}
+
 // Names implements zoo.Catalogue.
 func (s *Store) Names(ctx context.Context) ([]string, error) {
 	if err := ctx.Err(); err != nil {

@@ -35,6 +35,7 @@ var (
 	_ zoo.RangeReader = (*Store)(nil)
 	_ zoo.Presigner   = (*Store)(nil)
 	_ zoo.Sweeper     = (*Store)(nil)
+	_ zoo.IndexWriter = (*Store)(nil)
 )
 
 // Options tune a store. The zero value is right for most.

@@ -256,3 +256,9 @@ func (s *Store) readUpload(ctx context.Context, d schema.Digest) (upload, error)
 	}
 	return u, nil
 }
+
+// WriteIndex implements zoo.IndexWriter.
+func (s *Store) WriteIndex(ctx context.Context, index []byte) error {
+	_, err := s.put(ctx, zoo.IndexPath, index, "application/json", condition{})
+	return s.fail(zoo.IndexPath, true, err)
+}

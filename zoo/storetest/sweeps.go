@@ -138,4 +138,15 @@ var sweepTests = []test{
 			check(t, err)
 		}
 	}),
+	{"WriteIndex replaces a file that is no part of the store", func(t *testing.T, s zoo.Store) {
+		w, ok := s.(zoo.IndexWriter)
+		if !ok {
+			return
+		}
+		for _, text := range []string{"{}", `{"schemaVersion":2}`} {
+			check(t, w.WriteIndex(t.Context(), []byte(text)))
+		}
+		wantErr(t, "WriteIndex", w.WriteIndex(cancelled(t), []byte("{}")), context.Canceled)
+		wantEmpty(t, s)
+	}},
 }

@@ -40,6 +40,7 @@ var typeNames = map[string]string{
 	"replay":         "ReplayReport",
 	"train":          "TrainReport",
 	"fsck":           "FsckReport",
+	"gc":             "CollectReport",
 	"list":           "ListReport",
 	"publish":        "PublishReport",
 	"dataset-report": "DatasetReport",

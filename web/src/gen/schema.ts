@@ -648,6 +648,17 @@ export type FsckReport = {
   readonly damaged: readonly DamagedBlob[];
 };
 
+/** What reprise gc --json prints. */
+export type CollectReport = {
+  readonly blobs: Count;
+  readonly bytes: Count;
+  readonly dryRun?: boolean;
+  readonly kept: Count;
+  readonly uploadBytes: Count;
+  readonly uploads: Count;
+  readonly young: Count;
+};
+
 /** What reprise list --json and history --json print. */
 export type ListReport = readonly ({
   readonly created: string;
