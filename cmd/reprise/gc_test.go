@@ -14,7 +14,7 @@ import (
 func TestGC(t *testing.T) {
 	d := withData(t)
 	d.published()
-	store := d.path("store")
+	store := d.storePath()
 	text := "nothing names it"
 	blob := filepath.Join(store, zoo.BlobPath(schema.DigestOf([]byte(text))))
 	if err := os.WriteFile(blob, []byte(text), 0o600); err != nil {
