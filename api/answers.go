@@ -41,6 +41,7 @@ type Summary struct {
 	Verified    Verified         `json:"verified"`
 	Engine      EngineSummary    `json:"engine"`
 	Parents     []Relative       `json:"parents"`
+	Problem     string           `json:"problem"` // why its documents cannot be shown, if so; all but its name, version and digest is empty then
 }
 
 // SummaryDataset is a dataset that a closure names.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"log/slog"
 	"runtime"
 	"slices"
@@ -49,7 +48,7 @@ type catalogue struct {
 	checked time.Time
 	running *refresh
 
-	documents sync.Map // schema.Digest to *Object without name and version, or to nil for what cannot be listed
+	documents sync.Map // schema.Digest to document, without name and version
 	entries   sync.Map // name:version to zoo.Entry: a version never changes
 	records   sync.Map // schema.Digest to Records, since counted
 	counted   time.Time
@@ -179,6 +178,10 @@ func (c *catalogue) name(ctx context.Context, name string) ([]*Object, error) {
 
 func (c *catalogue) object(ctx context.Context, name, version string, e zoo.Entry) (*Object, error) {
 	document, err := c.document(ctx, name, e)
+	if e.ArtifactType == schema.MediaTypeClosure && (isDamaged(err) || isInvalid(err)) {
+		c.log.Warn("listed by its name alone", "name", name, "version", version, "error", err)
+		return unreadable(name, version, e, err), nil
+	}
 	if err != nil || document == nil {
 		return nil, err
 	}
@@ -191,6 +194,18 @@ func (c *catalogue) object(ctx context.Context, name, version string, e zoo.Entr
 	o.Records, err = c.count(ctx, name, e.Digest)
 	return &o, err
 }
+
+// unreadable is a closure whose documents are damaged or no documents of a closure: nothing that they say is believed.
+func unreadable(name, version string, e zoo.Entry, err error) *Object {
+	o := &Object{Name: name, Version: version, Entry: e, Closure: &schema.Closure{Name: name, Version: version}}
+	o.summary = summarise(o.Closure, nil, e)
+	o.summary.Problem = shorten(err.Error(), maxProblem)
+	o.words = wordsOf(o.summary)
+	return o
+}
+
+// maxProblem is how much of what is wrong with a document a list says, in characters.
+const maxProblem = 400
 
 func (c *catalogue) entry(ctx context.Context, name, version string) (zoo.Entry, error) {
 	key := name + ":" + version
@@ -223,19 +238,25 @@ func (c *catalogue) count(ctx context.Context, name string, d schema.Digest) (Re
 	return n, nil
 }
 
-// document reads what an object is, once. What is no closure or dataset, or cannot be listed, is nil and stays so; an error of
-// the store is tried again.
+// document reads what an object is, once. What is neither a closure nor a dataset is nil. What is invalid stays so; other errors
+// are tried again: damage can be repaired.
 func (c *catalogue) document(ctx context.Context, name string, e zoo.Entry) (*Object, error) {
 	if known, ok := c.documents.Load(e.Digest); ok {
-		return known.(*Object), nil
+		d := known.(document)
+		return d.object, d.err
 	}
 	o, err := c.load(ctx, name, e)
-	var invalid *schema.Invalid
-	if err != nil && !errors.As(err, &invalid) {
+	if err != nil && !isInvalid(err) {
 		return nil, err
 	}
-	c.documents.Store(e.Digest, o)
+	c.documents.Store(e.Digest, document{o, err})
 	return o, err
+}
+
+// document is what was found out about a manifest.
+type document struct {
+	object *Object
+	err    error // *schema.Invalid
 }
 
 func (c *catalogue) load(ctx context.Context, name string, e zoo.Entry) (*Object, error) {
@@ -257,16 +278,17 @@ func (c *catalogue) load(ctx context.Context, name string, e zoo.Entry) (*Object
 	return loadListed(ctx, blobs, e)
 }
 
-// loadListed reads a closure for a list, which takes its documents for what they say: checking them against their schemas costs
-// ten times as much as reading them, and is done before anything but its texts and numbers is shown.
+// loadListed reads a closure for a list. Its documents are checked against their digests, and must name what the entry names.
+// Checking them against their schemas costs ten times as much, and is done before anything but texts and numbers is shown.
 func loadListed(ctx context.Context, blobs closure.Blobs, e zoo.Entry) (*Object, error) {
 	text, err := closure.ReadBlob(ctx, blobs, "manifest", e.Digest, e.Size, maxListed)
 	if err != nil {
 		return nil, err
 	}
 	var m struct {
-		Config closure.Descriptor
-		Layers []closure.Descriptor
+		ArtifactType string
+		Config       closure.Descriptor
+		Layers       []closure.Descriptor
 	}
 	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, schema.Invalidf("manifest", "", "%v", err)
@@ -277,6 +299,9 @@ func loadListed(ctx context.Context, blobs closure.Blobs, e zoo.Entry) (*Object,
 	d := &schema.Closure{}
 	if err := json.Unmarshal(text, d); err != nil {
 		return nil, schema.Invalidf(schema.PathClosure, "", "%v", err)
+	}
+	if m.ArtifactType != schema.MediaTypeClosure || m.Config.MediaType != schema.MediaTypeClosure {
+		return nil, schema.Invalidf("manifest", "artifactType", "%q with a config of %q is no closure", m.ArtifactType, m.Config.MediaType)
 	}
 	o := &Object{Closure: d, summary: summarise(d, append(m.Layers, m.Config), e)}
 	if created, err := time.Parse(time.RFC3339, d.Created); err == nil {

@@ -70,6 +70,9 @@ func (s *Service) summaries(ctx context.Context, snapshot *Snapshot, objects []*
 		list[i] = o.summary
 		list[i].Parents = snapshot.relatives(o.Closure.Parents)
 		list[i].Verified = Verified{Signed: o.Records.Signed, Unsigned: o.Records.Unsigned, Derivation: s.derivations.known(o.Entry.Digest, o.Closure)}
+		if o.summary.Problem != "" {
+			continue
+		}
 		if list[i].Verified.Derivation == Unchecked {
 			s.derivations.later(o.Entry.Digest, o.Closure)
 		}

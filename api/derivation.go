@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -109,11 +110,14 @@ func (d *derivations) derive(ctx context.Context, c *schema.Closure) (a Derivati
 		return DerivationAnswer{schema.OtherCompiler, "the engine was made by compiler " + shorten(c.Engine.Compiler, 64) + ", and this server has " +
 			d.compiler.Version() + ": only what is computed blindly is proved"}, true, nil
 	case invalid:
-		return DerivationAnswer{schema.Foreign, "the engine is not declared foreign, and the specification does not compile: " + shorten(err.Error(), 400)}, true, nil
+		return DerivationAnswer{schema.Foreign, "the engine is not declared foreign, and the specification does not compile, so it cannot have been made from it: " + shorten(oneLine(err), 400)}, true, nil
 	}
 	return DerivationAnswer{schema.Foreign, "the engine is not declared foreign, but it is not what the specification compiles to: it is " +
 		c.Engine.Digest.Short() + ", and compiling gives " + made.Short()}, true, nil
 }
+
+// oneLine is what is wrong with a specification, as part of a sentence.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // later checks a closure in the background, one after the other. Too many at once are forgotten: whoever looks again asks again.
 func (d *derivations) later(digest schema.Digest, c *schema.Closure) {

@@ -29,6 +29,8 @@ var pageTemplates = template.Must(template.Must(template.New("page").Funcs(templ
 type page struct {
 	Title, Description string
 	Missing            string // why there is nothing to see
+	Path, Picture      string // addresses without a host: the page's own, and of what shows it in a link elsewhere
+	Host               string // such as https://zoo.example
 	// First is the answer of the JSON interface that the site's script would ask for first.
 	First    any
 	Front    *frontPage
@@ -84,7 +86,7 @@ const siteDescription = "Machine-learning results that anyone can recompute, bit
 
 // pageAt is the page at an address. What cannot be shown is a page as well: the site's script finds out by itself.
 func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
-	p := &page{Title: siteTitle, Description: siteDescription}
+	p := &page{Title: siteTitle, Description: siteDescription, Path: at}
 	var err error
 	switch {
 	case at == "/":
@@ -100,6 +102,7 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 		err = newProblem(http.StatusNotFound, codeNotFound, "", "There is no such page.")
 	}
 	if err == nil {
+		p.Host = hostOf(c.Request)
 		return http.StatusOK, p
 	}
 	problem := problemOf(err)
@@ -135,9 +138,19 @@ func (s *Service) closurePage(c *gin.Context, p *page, reference string) error {
 	if err != nil {
 		return err
 	}
+	snapshot, err := s.catalogue.Snapshot(ctx)
+	if err != nil {
+		return err
+	}
 	p.First = a
 	p.Closure = &closurePage{ClosureAnswer: a, Document: o.closure, Files: o.closure.Files}
 	p.Title = headline(o.closure.Title, o.name)
+	p.Path = "/c/" + o.name + "@" + o.digest.String()
+	for _, d := range o.closure.Datasets {
+		if data := snapshot.Object(d.Digest); data != nil && data.Dataset != nil {
+			p.Picture = datasetSummary(data).Sample
+		}
+	}
 	p.Description = firstOf(o.closure.Description, "A research closure: its results can be recomputed in a browser, bit for bit.")
 	if acc := accuracyOf(o.closure); acc != nil {
 		p.Description = percent(acc.Correct, acc.Total) + " · " + p.Description
@@ -159,8 +172,18 @@ func (s *Service) datasetPage(c *gin.Context, p *page, reference string) error {
 	object.Entry.Digest = o.digest
 	p.Dataset = &datasetPage{Summary: datasetSummary(object), Document: o.dataset, UsedBy: snapshot.usersOf(o.digest)}
 	p.Title = headline(o.dataset.Title, o.name)
+	p.Path, p.Picture = "/d/"+o.name+"@"+o.digest.String(), p.Dataset.Summary.Sample
 	p.Description = firstOf(o.dataset.Description, "A dataset of research closures.")
 	return nil
+}
+
+// hostOf is the beginning of addresses, as the visitor has it. It is shown to that visitor alone.
+func hostOf(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return scheme + "://" + r.Host
 }
 
 func headline(title, name string) string {

@@ -105,7 +105,7 @@ func TestScenarios(t *testing.T) {
 		{"no method on a page", http.MethodPut, "/c/points", "x", nil, 405, []string{`"code":"method-not-allowed"`}, nil},
 
 		{"front page", get, "/", "", nil, 200, []string{`<div id="root"><a class="skip"`, `src="/assets/site-1.js"`, "Letters, told apart", `<a href="/c/ada/letters:1.0.0">`, "4 closures", `<script type="application/json" id="first">{"total":4,`, `property="og:title"`}, []string{`content="old"`, "<title>Site"}},
-		{"closure's page", get, "/c/ada/letters", "", nil, 200, []string{"<title>Letters, told apart · Reprise</title>", `content="90.00 % · A baseline."`, "72 of 80 (90.00 %)", "conv2d", "/blobs/sha256/", "&lt;script&gt;alert(1)", "reprise verify ada/letters@sha256:"}, []string{"<script>alert"}},
+		{"closure's page", get, "/c/ada/letters", "", nil, 200, []string{"<title>Letters, told apart · Reprise</title>", `content="90.00 % · A baseline."`, `property="og:url" content="http://example.com/c/ada/letters@sha256:`, `property="og:image" content="http://example.com/api/v1/dataset/sheet?ref=glyphs%40sha256%3A`, "summary_large_image", "72 of 80 (90.00 %)", "conv2d", "/blobs/sha256/", "&lt;script&gt;alert(1)", "reprise verify ada/letters@sha256:"}, []string{"<script>alert"}},
 		{"permalink", get, "/c/grace/longer@" + child.String(), "", nil, 200, []string{"Trained for longer", "resumed from"}, nil},
 		{"dataset's page", get, "/d/glyphs:1.0.0", "", nil, 200, []string{"<title>Drawn letters · Reprise</title>", "/api/v1/dataset/sheet", "Used by"}, nil},
 		{"no closure's page", get, "/c/nobody", "", nil, 404, []string{`<div id="root">`, "Nothing to see"}, nil},
@@ -226,7 +226,7 @@ func TestCatalogueFollowsTheStore(t *testing.T) {
 	}
 }
 
-// A closure that is no valid document leaves the others alone.
+// A closure whose documents are damaged is shown as that, by its name alone, and leaves the others alone.
 func TestDamagedClosure(t *testing.T) {
 	w := newWorld(t, nil)
 	e := w.publish("points", "1.0.0", apitest.Sample{Specification: "table"})
@@ -239,8 +239,13 @@ func TestDamagedClosure(t *testing.T) {
 	if out.Code != http.StatusInternalServerError || !strings.Contains(out.Body.String(), `"code":"damaged"`) {
 		t.Errorf("%d %s", out.Code, out.Body)
 	}
-	if list := read[api.ClosureList](w, "/api/v1/closures"); list.Total != 1 || list.Items[0].Digest != good.Digest {
+	if list := read[api.ClosureList](w, "/api/v1/closures"); list.Total != 2 || list.Items[0].Digest != good.Digest ||
+		list.Items[0].Problem != "" || list.Items[1].Name != "points" || list.Items[1].Title != "" || !strings.Contains(list.Items[1].Problem, "manifest") {
 		t.Errorf("%+v", list)
+	}
+	w.serve(w.store, siteFiles())
+	if out := w.request(http.MethodGet, "/", ""); out.Code != http.StatusOK || strings.Count(out.Body.String(), ">Damaged<") != 1 {
+		t.Errorf("%d %s", out.Code, out.Body)
 	}
 	if out := w.request(http.MethodGet, "/c/points", ""); out.Code != http.StatusInternalServerError || !strings.Contains(out.Body.String(), "Nothing to see") {
 		t.Errorf("%d %s", out.Code, out.Body)

@@ -78,7 +78,9 @@ func resolved(r schema.Resolved) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Contains(kernel.Initializers(), a.Initializer) {
+	if a.Initializer == "" {
+		p.add("algorithm.initializer", "is missing, so the initial parameters are not determined; there are %v", kernel.Initializers())
+	} else if !slices.Contains(kernel.Initializers(), a.Initializer) {
 		p.add("algorithm.initializer", "%q is not known; there are %v", a.Initializer, kernel.Initializers())
 	}
 	if a.Block < 1 {

@@ -72,6 +72,8 @@ export interface Summary {
   readonly verified: Verified;
   readonly engine: EngineSummary;
   readonly parents: readonly Parent[];
+  /** Why its documents cannot be shown; empty for nearly all. */
+  readonly problem: string;
 }
 
 export interface EngineSummary {

@@ -2,6 +2,7 @@ import type { Summary } from "../api/types.ts";
 import { Sparkline } from "../charts/Sparkline.tsx";
 import { bytes, compact, words } from "../state/format.ts";
 import { closurePath, refOf } from "../state/route.ts";
+import { Badge } from "../ui/Badge.tsx";
 import { Figures } from "../ui/Figures.tsx";
 import { Link } from "../ui/Link.tsx";
 import { Text } from "../ui/Text.tsx";
@@ -11,6 +12,7 @@ import { Verified } from "../ui/Verified.tsx";
 export function ClosureCard({ closure }: { readonly closure: Summary }) {
   const { name, version, title, description, task, datasets, accuracy, parameters, size, layers, curve, verified } =
     closure;
+  const { problem } = closure;
   const data = [...new Set(datasets.map((d) => d.name))].join(", ");
   return (
     <article className="closure-card">
@@ -28,7 +30,7 @@ export function ClosureCard({ closure }: { readonly closure: Summary }) {
         </p>
       </header>
       <p className="closure-card-about">
-        <Text max={220}>{description || layers}</Text>
+        <Text max={220}>{problem || description || layers}</Text>
       </p>
       <div className="closure-card-foot">
         <div className="closure-card-figures">
@@ -39,10 +41,16 @@ export function ClosureCard({ closure }: { readonly closure: Summary }) {
           {task !== "" && data !== "" && " · "}
           {data !== "" && <Text max={60}>{data}</Text>}
           {/* One piece of text: the server's page has no seams in it. */}
-          {`${task === "" && data === "" ? "" : " · "}${compact(parameters)} values · ${bytes(size)}`}
+          {problem === "" && `${task === "" && data === "" ? "" : " · "}${compact(parameters)} values · ${bytes(size)}`}
         </p>
         <div className="closure-card-line">
-          <Verified state={verified} />
+          {problem === "" ? (
+            <Verified state={verified} />
+          ) : (
+            <span className="verified">
+              <Badge tone="bad">Damaged</Badge>
+            </span>
+          )}
         </div>
       </div>
     </article>
