@@ -2,6 +2,7 @@ package trainer
 
 import (
 	"context"
+	"sync"
 
 	"github.com/reprise-ml/reprise/trainer/wire"
 )
@@ -11,6 +12,15 @@ type Update struct {
 	wire.Update
 	// Packed is the vector; nobody may change it.
 	Packed []byte
+
+	once    sync.Once
+	encoded any
+}
+
+// Encoded returns what encode makes of the update, which it is asked for once: the form in which a transport sends it to everybody.
+func (u *Update) Encoded(encode func(*Update) any) any {
+	u.once.Do(func() { u.encoded = encode(u) })
+	return u.encoded
 }
 
 // Link is the coordinator's end of one participant's connection. Its methods do not block and may be called at any time from any
