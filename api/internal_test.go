@@ -1,11 +1,7 @@
 package api
 
 import (
-	"net/http"
-	"net/http/httptest"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -22,27 +18,6 @@ func TestCacheForgetsTheLongestUnused(t *testing.T) {
 	for key, want := range map[string]bool{"a": true, "b": false, "c": true, "huge": false} {
 		if _, ok := c.get(key); ok != want {
 			t.Errorf("%s is there: %v", key, ok)
-		}
-	}
-}
-
-func TestLimiterForgets(t *testing.T) {
-	now := time.Unix(0, 0)
-	l := newLimiter(func() time.Time { return now })
-	r := httptest.NewRequest(http.MethodPost, "/", nil)
-	for i := range maxAddresses + 10 {
-		r.RemoteAddr = "10." + strconv.Itoa(i>>16) + "." + strconv.Itoa(i>>8&255) + "." + strconv.Itoa(i&255) + ":1"
-		if p := l.take(r); p != nil {
-			t.Fatal(p)
-		}
-	}
-	if len(l.buckets) > maxAddresses {
-		t.Errorf("%d addresses are remembered", len(l.buckets))
-	}
-	for name, address := range map[string]string{"none": "", "no port": "10.0.0.1", "no address": "somewhere:1"} {
-		r.RemoteAddr = address
-		if p := l.take(r); p != nil {
-			t.Errorf("%s: %v", name, p)
 		}
 	}
 }
@@ -113,25 +88,4 @@ func TestBibTeX(t *testing.T) {
 	if diff := cmp.Diff(want, bibtex(c, schema.DigestOf(nil))); diff != "" {
 		t.Error(diff)
 	}
-}
-
-// Whatever is asked for lies inside the blob.
-func FuzzRange(f *testing.F) {
-	for _, header := range []string{"bytes=0-1", "bytes=-5", "bytes=3-", "bytes=9-1", "bytes=,", "lines=1", "bytes=0-18446744073709551615"} {
-		f.Add(header, int64(10))
-	}
-	f.Fuzz(func(t *testing.T, header string, size int64) {
-		if size < 0 {
-			return
-		}
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Header.Set("Range", header)
-		part, partial, err := requestedRange(r, `"tag"`, size)
-		if err != nil {
-			return
-		}
-		if part.offset < 0 || part.length < 0 || part.offset+part.length > size || partial && part.length == 0 || !partial && part.length != size {
-			t.Errorf("%q of %d: %+v, %v", header, size, part, partial)
-		}
-	})
 }

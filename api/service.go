@@ -5,12 +5,14 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/reprise-ml/reprise/api/limit"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
 )
@@ -40,7 +42,7 @@ type Service struct {
 	now         func() time.Time
 	catalogue   Catalogue
 	derivations *derivations
-	limiter     *limiter
+	posts       *limit.Limiter[netip.Prefix]
 	site        *site
 	stop        context.CancelFunc
 
@@ -85,7 +87,7 @@ func New(o Options) *Service {
 	s.stop = stop
 	s.catalogue = newCatalogue(s.store, s.log, s.now)
 	s.derivations = newDerivations(ctx, o.Compiler, s.log)
-	s.limiter = newLimiter(s.now)
+	s.posts = limit.New[netip.Prefix](postBurst, postInterval, s.now)
 	s.site = newSite(o.Assets)
 	go func() {
 		// The first visitor should not have to wait. What fails is in the log, and tried again for the first request.

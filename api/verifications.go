@@ -29,7 +29,7 @@ func (s *Service) postVerification(c *gin.Context) error {
 	if err := sameSite(c.Request); err != nil {
 		return err
 	}
-	if problem := s.limiter.take(c.Request); problem != nil {
+	if problem := s.mayPost(c.Request); problem != nil {
 		return problem
 	}
 	q, err := readRequest(c)
