@@ -13,6 +13,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/reprise-ml/reprise/api/limit"
+	"github.com/reprise-ml/reprise/api/registry"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	Version string
 	// Compiler checks derivations; nil leaves them unchecked.
 	Compiler Compiler
+	// Registry is the store's OCI interface below /v2/; nil leaves it out.
+	Registry *registry.Registry
 	// Assets are the files of the built site, with index.html; nil if it was not built.
 	Assets fs.FS
 	// Log is told of requests and failures; nil is silence.
@@ -89,6 +92,9 @@ func New(o Options) *Service {
 	s.derivations = newDerivations(ctx, o.Compiler, s.log)
 	s.posts = limit.New[netip.Prefix](postBurst, postInterval, s.now)
 	s.site = newSite(o.Assets)
+	if s.Registry != nil {
+		s.Registry.OnChange(s.catalogue.Changed)
+	}
 	go func() {
 		// The first visitor should not have to wait. What fails is in the log, and tried again for the first request.
 		_, _ = s.catalogue.Snapshot(ctx)
@@ -137,6 +143,10 @@ func (s *Service) Handler() http.Handler {
 	e.RedirectTrailingSlash = false
 	e.ForwardedByClientIP = false
 	e.Use(record(s.log), secure, survive(s.log))
+	if s.Registry != nil {
+		e.Use(s.Registry.Guard)
+		s.Registry.Mount(e)
+	}
 	for _, r := range s.Routes() {
 		h := handle(r.handle)
 		if !strings.HasPrefix(r.Path, "/blobs/") {

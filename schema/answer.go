@@ -126,3 +126,16 @@ type ServeReport struct {
 	URL   string `json:"url"`
 	Store string `json:"store"`
 }
+
+// TokenReport answers `reprise token create --json`; `token list` and `token revoke` answer a list of them, without Token.
+type TokenReport struct {
+	ID string `json:"id"`
+	// Token is the secret text, which is shown once.
+	Token   string `json:"token,omitempty"`
+	Scope   string `json:"scope"`
+	Names   string `json:"names"`
+	Created string `json:"created"`
+	Expires string `json:"expires,omitempty"`
+	// Quota is how many bytes may be uploaded in all; 0 is any number.
+	Quota int64 `json:"quota,omitempty"`
+}

@@ -32,7 +32,11 @@ func TestReports(t *testing.T) {
 			Directory: "out", Engine: d, Parameters: d, Run: d, Steps: 10,
 			Results: []schema.Result{{Metric: "accuracy", Dataset: d, Split: "test", Step: 10, Correct: new(int64(1)), Total: 2}},
 		}},
-		"fsck":                {schema.KindFsckReport, schema.FsckReport{Checked: 2, Damaged: damaged}},
+		"fsck": {schema.KindFsckReport, schema.FsckReport{Checked: 2, Damaged: damaged}},
+		"token": {schema.KindTokenReport, schema.TokenReport{
+			ID: "abcdefghij", Token: "reprise_abcdefghij_X", Scope: "push", Names: "*", Created: "2026-01-02T03:04:05Z", Expires: "2027-01-02T03:04:05Z", Quota: 1,
+		}},
+		"tokens":              {schema.KindTokenList, []schema.TokenReport{{ID: "abcdefghij", Scope: "pull", Names: "*", Created: "2026-01-02T03:04:05Z"}}},
 		"list":                {schema.KindListReport, []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "dataset"}}},
 		"copy":                {schema.KindCopyReport, schema.CopyReport{Copied: []schema.CopiedReference{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "dataset", Present: true}}, Files: 1}},
 		"export":              {schema.KindExportReport, schema.ExportReport{Exported: []schema.CopiedReference{{Name: "mnist", Tag: "best", Digest: d, Kind: "closure"}}, File: "x.tar", Size: 1, Digest: d}},

@@ -55,6 +55,8 @@ const (
 	KindVersionReport  DocumentKind = "version"
 	KindDemoReport     DocumentKind = "demo"
 	KindServeReport    DocumentKind = "serve"
+	KindTokenReport    DocumentKind = "token"
+	KindTokenList      DocumentKind = "tokens"
 	KindFailure        DocumentKind = "failure"
 )
 
@@ -65,7 +67,7 @@ func Kinds() []DocumentKind {
 		KindWithdrawal, KindWithdrawReport,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindTagReport,
-		KindVersionReport, KindDemoReport, KindServeReport, KindFailure,
+		KindVersionReport, KindDemoReport, KindServeReport, KindTokenReport, KindTokenList, KindFailure,
 	}
 }
 

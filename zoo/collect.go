@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/reprise-ml/reprise/closure"
@@ -179,7 +180,7 @@ func mark(ctx context.Context, s Store) (map[schema.Digest]bool, error) {
 	w := newWalk(s, true)
 	w.visit = func(o *Selected) { // called with w's lock
 		marked[o.Entry.Digest] = true
-		for _, d := range o.Links.Blobs {
+		for _, d := range slices.Concat(o.Links.Blobs, o.Links.Foreign) {
 			marked[d.Digest] = true
 		}
 		o.Manifest, o.Links = nil, Links{} // no more is needed, and there may be many

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
@@ -15,6 +16,7 @@ import (
 type Links struct {
 	ArtifactType string
 	Blobs        []closure.Descriptor // config and layers
+	Foreign      []closure.Descriptor // layers that may not be passed on, and so need not be in the store
 	Manifests    []closure.Descriptor // of an index
 	Subject      schema.Digest        // zero unless the manifest is about another
 }
@@ -35,22 +37,35 @@ func ReadLinks(name string, manifest []byte) (Links, error) {
 	if m.SchemaVersion != 2 || m.Config == nil && m.Manifests == nil {
 		return Links{}, schema.Invalidf(name, "", "is no OCI manifest or index")
 	}
-	l := Links{ArtifactType: m.ArtifactType, Blobs: m.Layers, Manifests: m.Manifests}
+	l := Links{ArtifactType: m.ArtifactType, Manifests: m.Manifests}
 	if m.Config != nil {
-		l.Blobs = append([]closure.Descriptor{*m.Config}, m.Layers...)
+		l.Blobs = append(l.Blobs, *m.Config)
 		if l.ArtifactType == "" {
 			l.ArtifactType = m.Config.MediaType
+		}
+	}
+	for _, layer := range m.Layers {
+		if IsForeign(layer.MediaType) {
+			l.Foreign = append(l.Foreign, layer)
+		} else {
+			l.Blobs = append(l.Blobs, layer)
 		}
 	}
 	if m.Subject != nil {
 		l.Subject = m.Subject.Digest
 	}
-	for _, d := range slices.Concat(l.Blobs, l.Manifests) {
+	for _, d := range slices.Concat(l.Blobs, l.Foreign, l.Manifests) {
 		if d.Digest.IsZero() || d.Size < 0 {
 			return Links{}, schema.Invalidf(name, "", "names a blob without digest or size")
 		}
 	}
 	return l, nil
+}
+
+// IsForeign reports whether a layer may not be passed on by registries, as some of Windows and of old Docker.
+func IsForeign(mediaType string) bool {
+	return strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.nondistributable.") ||
+		strings.HasPrefix(mediaType, "application/vnd.docker.image.rootfs.foreign.")
 }
 
 // links reads the manifest to which an entry of a name points, with its bytes. A manifest that is missing or whose bytes are

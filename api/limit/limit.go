@@ -47,6 +47,17 @@ func (l *Limiter[K]) Take(key K) (wait time.Duration) {
 	return 0
 }
 
+// Wait is how long a use of the key would have to wait now. It counts nothing.
+func (l *Limiter[K]) Wait(key K) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	full, used := l.buckets[key]
+	if !used {
+		return 0
+	}
+	return max(0, full.Sub(l.now())-time.Duration(l.burst-1)*l.interval)
+}
+
 // forget drops the keys whose buckets are full, or all where none is: an attack from so many is not stopped here.
 func (l *Limiter[K]) forget(now time.Time) {
 	for key, full := range l.buckets {

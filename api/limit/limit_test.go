@@ -20,6 +20,12 @@ func TestLimiter(t *testing.T) {
 	if wait := l.Take("a"); wait != 10*time.Second {
 		t.Errorf("the fourth use waits %s", wait)
 	}
+	if wait := l.Wait("a"); wait != 10*time.Second {
+		t.Errorf("it would wait %s", wait)
+	}
+	if wait := l.Wait("b"); wait != 0 {
+		t.Errorf("another key would wait %s", wait)
+	}
 	if wait := l.Take("b"); wait != 0 {
 		t.Errorf("another key waits %s", wait)
 	}

@@ -1,11 +1,13 @@
 package transfer
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/reprise-ml/reprise/schema"
@@ -44,17 +46,36 @@ func Send(w http.ResponseWriter, r io.Reader, n int64) error {
 	return nil
 }
 
+// SendWhole sends a blob of n bytes through the verifying reader of it. The verdict comes with the end of the stream, so the last
+// byte waits for that: damaged bytes never arrive as if they were whole.
+func SendWhole(w http.ResponseWriter, r io.Reader, n int64) error {
+	if err := Send(w, r, max(0, n-1)); err != nil {
+		return err
+	}
+	var last bytes.Buffer
+	if _, err := io.Copy(&last, io.LimitReader(r, 2)); err != nil {
+		return err
+	}
+	return Send(w, &last, min(n, 1))
+}
+
 // Body is the body of a request, of which each piece may take PieceTimeout to come. The answer may take as long after the last.
-func Body(w http.ResponseWriter, r *http.Request) io.Reader {
-	return &body{http.NewResponseController(w), r.Body}
+type Body struct {
+	control     *http.ResponseController
+	r           io.Reader
+	interrupted atomic.Bool
 }
 
-type body struct {
-	control *http.ResponseController
-	r       io.Reader
+// NewBody reads the body of r.
+func NewBody(w http.ResponseWriter, r *http.Request) *Body {
+	return &Body{control: http.NewResponseController(w), r: r.Body}
 }
 
-func (b *body) Read(p []byte) (int, error) {
+// ErrInterrupted is what a Body returns from Interrupt on.
+var ErrInterrupted = errors.New("another request took over")
+
+// Read implements io.Reader.
+func (b *Body) Read(p []byte) (int, error) {
 	until := time.Now().Add(PieceTimeout)
 	if err := supported(b.control.SetReadDeadline(until)); err != nil {
 		return 0, err
@@ -62,19 +83,27 @@ func (b *body) Read(p []byte) (int, error) {
 	if err := supported(b.control.SetWriteDeadline(until.Add(PieceTimeout))); err != nil {
 		return 0, err
 	}
-	return b.r.Read(p[:min(len(p), PieceSize)])
+	if b.interrupted.Load() {
+		return 0, ErrInterrupted
+	}
+	n, err := b.r.Read(p[:min(len(p), PieceSize)])
+	if err != nil && err != io.EOF && b.interrupted.Load() {
+		err = ErrInterrupted
+	}
+	return n, err
+}
+
+// Interrupt ends a Read that waits, and all that follow. It may be called at any time before the request is answered.
+func (b *Body) Interrupt() {
+	b.interrupted.Store(true)
+	// Where there are no deadlines the read ends with its connection.
+	_ = b.control.SetReadDeadline(time.Unix(1, 0))
 }
 
 // Patient lets the answer take as long as it needs: the server works, the client waits.
 func Patient(w http.ResponseWriter) {
 	// A connection without deadlines needs none taken away; a broken one is noticed when the answer is written.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
-}
-
-// Interrupt makes a Read of the request's body that waits return an error.
-func Interrupt(w http.ResponseWriter) {
-	// Where that cannot be done, the read ends at its own deadline.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0))
 }
 
 // supported passes over writers, of tests, that have no deadlines.

@@ -22,25 +22,33 @@ const defaultAddress = "127.0.0.1:8080"
 func serveCommand(a *app) *cobra.Command {
 	var address string
 	var derive bool
+	var r registryFlags
 	c := &cobra.Command{
-		Use:   "serve [--addr HOST:PORT]",
+		Use:   "serve [--addr HOST:PORT] [--anonymous-pull=false]",
 		Short: "Serve the store as a site, where visitors recompute closures in their browsers",
 		Long: long(`
 Serves the closures and datasets of the store: a site to browse, on which visitors recompute claims and whole
 trainings in their own browsers, and the JSON API and blobs that it is made of. No engine runs in the server.
-Visitors may leave unsigned verification records, which are kept apart. It ends at an interrupt, after the requests
-that are under way. Port 0 is any free one; with --json the answer names the address.`),
+Visitors may leave unsigned verification records, which are kept apart.
+
+The server is an OCI registry, too: docker, oras, crane, cosign and helm pull and push any artifact at HOST:PORT/NAME. Pushing
+needs a token (reprise token create); so does reading with --anonymous-pull=false, also on the site. Versions, such as
+1.0.0, never change once they are pushed; other tags move. Uploads that were cut off are kept for a week and gone on with.
+
+It ends at an interrupt, after the requests that are under way. Port 0 is any free one; with --json the answer names the
+address.`),
 		Example: `  reprise serve
-  reprise serve --store ./zoo --addr 0.0.0.0:8080`,
+  reprise serve --store ./zoo --addr 0.0.0.0:8080 --max-blob 20GB`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if derive {
 				return compileForParent(c.InOrStdin(), a.stdout)
 			}
-			return a.serve(c.Context(), address, nil)
+			return a.serve(c.Context(), address, r, nil)
 		},
 	}
 	c.Flags().StringVar(&address, "addr", defaultAddress, "where to listen")
+	r.add(c.Flags())
 	c.Flags().BoolVar(&derive, compileFlag, false, "compile the specification on standard input")
 	if err := c.Flags().MarkHidden(compileFlag); err != nil {
 		panic(err) // the flag is declared above
@@ -49,7 +57,7 @@ that are under way. Port 0 is any free one; with --json the answer names the add
 }
 
 // serve serves the store until the context ends; ready is told the address, unless it is nil.
-func (a *app) serve(ctx context.Context, address string, ready func(url string)) error {
+func (a *app) serve(ctx context.Context, address string, r registryFlags, ready func(url string)) error {
 	place := a.storePlace()
 	kind, err := kindOfStore(place)
 	if err != nil {
@@ -65,8 +73,15 @@ func (a *app) serve(ctx context.Context, address string, ready func(url string))
 		return withHint(fmt.Errorf("cannot listen on %s: %w", address, err), "name another address with --addr, such as 127.0.0.1:0")
 	}
 	defer l.Close()
+	log := a.requestLog()
+	registry, err := a.newRegistry(s, place, r, log)
+	if err != nil {
+		return err
+	}
+	defer registry.Close()
 	service := api.New(api.Options{
-		Store: s, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{}, Assets: a.assets(), Log: a.requestLog(),
+		Store: s, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
+		Registry: registry, Assets: a.assets(), Log: log,
 	})
 	defer service.Close()
 	answer := schema.ServeReport{URL: "http://" + l.Addr().String() + "/", Store: place}

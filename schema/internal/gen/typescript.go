@@ -56,6 +56,8 @@ var typeNames = map[string]string{
 	"version":        "VersionReport",
 	"demo":           "DemoReport",
 	"serve":          "ServeReport",
+	"token":          "TokenReport",
+	"tokens":         "TokenList",
 	"failure":        "Failure",
 }
 

@@ -660,14 +660,15 @@ export type CollectReport = {
 };
 
 /** What reprise list --json and history --json print. */
-export type ListReport = readonly ({
+export type ListReport = readonly {
   readonly created: string;
   readonly digest: Digest;
-  readonly kind: "closure" | "dataset";
+  /** closure, dataset, or the media type of another artifact */
+  readonly kind: string;
   readonly name: Name;
   readonly version: Version;
   readonly withdrawn?: string;
-})[];
+}[];
 
 /** What reprise publish --json prints. */
 export type PublishReport = {
@@ -789,6 +790,32 @@ export type ServeReport = {
   readonly store: string;
   readonly url: string;
 };
+
+/** What reprise token create --json prints. */
+export type TokenReport = {
+  readonly created: string;
+  readonly expires?: string;
+  readonly id: string;
+  /** the pattern of the names that may be written; * is all */
+  readonly names: string;
+  /** bytes that may be uploaded in all */
+  readonly quota?: number;
+  readonly scope: "pull" | "push" | "admin";
+  /** the secret, which is shown once */
+  readonly token: string;
+};
+
+/** What reprise token list --json prints, and revoke of what it revoked. */
+export type TokenList = readonly ({
+  readonly created: string;
+  readonly expires?: string;
+  readonly id: string;
+  /** the pattern of the names that may be written; * is all */
+  readonly names: string;
+  /** bytes that may be uploaded in all */
+  readonly quota?: number;
+  readonly scope: "pull" | "push" | "admin";
+})[];
 
 /** What --json prints when a command fails. */
 export type Failure = {
