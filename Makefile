@@ -10,6 +10,11 @@ LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # The server of S3 that tests run against. Its version is also in zoo/s3/s3test.
 VERSITYGW_VERSION := v1.8.0
 VERSITYGW := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)
+# OCI clients that tests try. Their versions are also in zoo/oci/ocitest.
+CRANE_VERSION := v0.22.1
+CRANE := $(TOOLS)/crane-$(CRANE_VERSION)
+ORAS_VERSION := v1.2.3
+ORAS := $(TOOLS)/oras-$(ORAS_VERSION)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 export CGO_ENABLED ?= 0
@@ -53,11 +58,21 @@ web: web/node_modules ## the built site, which the command embeds
 ## Set-up
 
 .PHONY: tools
-tools: $(VERSITYGW) docker-registry ## servers that tests start; without them these tests are skipped, and fail where CI is set
+tools: $(VERSITYGW) $(CRANE) $(ORAS) docker-registry ## servers that tests start; without them these tests are skipped, and fail where CI is set
 
 $(VERSITYGW):
 	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 	mv $(TOOLS)/versitygw $@
+
+$(CRANE):
+	GOBIN=$(TOOLS) go install github.com/google/go-containerregistry/cmd/crane@$(CRANE_VERSION)
+	mv $(TOOLS)/crane $@
+
+# Built in a module of its own: go install asks for a list of oras' versions, which not every proxy has.
+$(ORAS):
+	@mkdir -p $(TOOLS)
+	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cd $$d && go mod init tools 2>/dev/null && \
+	  go get oras.land/oras@$(ORAS_VERSION) && go build -mod=mod -o $@ oras.land/oras/cmd/oras
 
 .PHONY: browsers
 browsers:

@@ -77,6 +77,20 @@ type ExportReport struct {
 	Digest   Digest            `json:"digest"`
 }
 
+// LoginReport answers `reprise login --json`: one of Helper and File says where the credentials are.
+type LoginReport struct {
+	Server   string `json:"server"`
+	Username string `json:"username"`
+	Helper   string `json:"helper,omitempty"`
+	File     string `json:"file,omitempty"`
+}
+
+// LogoutReport answers `reprise logout --json`.
+type LogoutReport struct {
+	Server  string `json:"server"`
+	Removed bool   `json:"removed"` // there were credentials
+}
+
 // TagReport answers `reprise tag --json`.
 type TagReport struct {
 	Name   string `json:"name"`

@@ -43,6 +43,8 @@ func TestReports(t *testing.T) {
 		"withdraw":            {schema.KindWithdrawReport, schema.WithdrawReport{Name: "mnist", Version: "1.0.0", Digest: d, Reason: "wrong labels", Record: d}},
 		"a withdrawn version": {schema.KindListReport, []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "closure", Withdrawn: "wrong labels"}}},
 		"gc":                  {schema.KindCollectReport, schema.CollectReport{DryRun: true, Kept: 1, Blobs: 2, Bytes: 3}},
+		"login":               {schema.KindLoginReport, schema.LoginReport{Server: "zoo.example.org", Username: "token", File: "config.json"}},
+		"logout":              {schema.KindLogoutReport, schema.LogoutReport{Server: "zoo.example.org", Removed: true}},
 		"publish":             {schema.KindPublishReport, schema.PublishReport{Name: "mnist", Version: "1.0.0", Digest: d}},
 		"dataset":             {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Classes: []string{"0"}, Splits: map[string]int64{"train": 1}, Record: exampleRecord()}},
 		"dataset of numbers":  {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Splits: map[string]int64{}, Record: exampleRecord()}},

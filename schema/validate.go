@@ -50,6 +50,8 @@ const (
 	KindPullReport     DocumentKind = "pull"
 	KindCopyReport     DocumentKind = "copy"
 	KindExportReport   DocumentKind = "export"
+	KindLoginReport    DocumentKind = "login"
+	KindLogoutReport   DocumentKind = "logout"
 	KindTagReport      DocumentKind = "tag"
 	KindWithdrawReport DocumentKind = "withdraw"
 	KindVersionReport  DocumentKind = "version"
@@ -66,7 +68,7 @@ func Kinds() []DocumentKind {
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindWithdrawal, KindWithdrawReport,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindPublishReport,
-		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindTagReport,
+		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindLoginReport, KindLogoutReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindTokenReport, KindTokenList, KindFailure,
 	}
 }

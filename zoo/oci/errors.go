@@ -112,6 +112,12 @@ func statusOf(err error) int {
 	return 0
 }
 
+// isDenied reports whether an error is a refusal of access.
+func isDenied(err error) bool {
+	status := statusOf(err)
+	return status == http.StatusUnauthorized || status == http.StatusForbidden
+}
+
 // lineError says what is wrong with a connection, without the URL, whose query can carry secrets.
 func (c *client) lineError(what string, err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {

@@ -187,6 +187,5 @@ func (r *repository) pushManifest(ctx context.Context, reference string, m *cach
 
 // isRefusedToken reports whether an error is that of a token server which does not give out the scope.
 func isRefusedToken(err error) bool {
-	status := statusOf(err)
-	return status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusBadRequest
+	return isDenied(err) || statusOf(err) == http.StatusBadRequest
 }

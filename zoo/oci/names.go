@@ -46,7 +46,7 @@ func (s *Store) Names(ctx context.Context) ([]string, error) {
 	}
 	if !s.offers.conditional {
 		indexed, err := s.indexed(ctx)
-		if err != nil {
+		if err != nil && (!s.offers.catalogue || !isDenied(err)) {
 			return nil, err
 		}
 		found = append(found, indexed.Names...)
@@ -91,7 +91,7 @@ func (s *Store) used(ctx context.Context, candidates []string) ([]string, error)
 	for i, name := range candidates {
 		group.Go(func() error {
 			tags, err := s.repository(name).tags(ctx)
-			if status := statusOf(err); status == http.StatusUnauthorized || status == http.StatusForbidden {
+			if isDenied(err) {
 				return nil // somebody else's
 			}
 			keep[i] = slices.ContainsFunc(tags, func(t string) bool { return schema.CheckVersion(t) == nil || schema.CheckTag(t) == nil })
@@ -114,7 +114,7 @@ func (s *Store) used(ctx context.Context, candidates []string) ([]string, error)
 func (s *Store) indexed(ctx context.Context) (names, error) {
 	r := s.indexRepository()
 	m, err := r.fetch(ctx, indexTag, attemptMany)
-	if status := statusOf(err); errors.Is(err, zoo.ErrNotFound) || status == http.StatusUnauthorized || status == http.StatusForbidden {
+	if errors.Is(err, zoo.ErrNotFound) {
 		return names{}, nil
 	}
 	if err != nil {
@@ -176,7 +176,7 @@ func (s *Store) addToIndex(ctx context.Context, name string) error {
 			return nil
 		}
 		n, err := s.indexed(ctx)
-		if err != nil {
+		if err != nil && !isDenied(err) { // some registries deny what is not there yet
 			return err
 		}
 		for _, known := range n.Names {

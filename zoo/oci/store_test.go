@@ -2,6 +2,8 @@ package oci_test
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/reprise-ml/reprise/zoo"
 	"github.com/reprise-ml/reprise/zoo/oci"
+	"github.com/reprise-ml/reprise/zoo/oci/ocitest"
 	"github.com/reprise-ml/reprise/zoo/storetest"
 )
 
@@ -27,9 +30,11 @@ func TestConformanceInProcess(t *testing.T) {
 
 // TestConformanceDebian runs it against the registry that Debian ships.
 func TestConformanceDebian(t *testing.T) {
-	host := debianRegistry(t)
+	host := ocitest.DebianRegistry(t)
 	storetest.Run(t, func(t *testing.T) zoo.Store { return newStore(t, host) })
 }
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
 // inProcess starts a registry for one test and returns its host.
 func inProcess(t *testing.T, native bool) string {

@@ -246,7 +246,7 @@ func (u *uploading) send(ctx context.Context, chunk []byte) error {
 				continue
 			case before == 0 && refusesChunks(err, failures):
 				return errNoChunks
-			case status == http.StatusUnauthorized || status == http.StatusForbidden:
+			case isDenied(err):
 				return err
 			}
 		} else if err != nil && !isPassing(ctx, err) {
@@ -260,14 +260,14 @@ func (u *uploading) send(ctx context.Context, chunk []byte) error {
 			return err
 		}
 		// What became of the chunk, only the registry knows.
-		if statusErr := u.status(ctx); statusErr != nil {
-			if statusOf(statusErr) == 0 {
-				return statusErr
-			}
-			return u.lost(ctx, start, err)
+		statusErr := u.status(ctx)
+		if statusErr != nil && statusOf(statusErr) == 0 {
+			return statusErr
 		}
-		if u.sent < start || u.sent > start+int64(len(chunk)) {
-			return u.lost(ctx, start, err)
+		if statusErr != nil || u.sent < start || u.sent > start+int64(len(chunk)) {
+			if err := u.lost(ctx, start, err); err != nil {
+				return err
+			}
 		}
 		u.state.save(u.location)
 		if u.sent > before {
@@ -418,7 +418,7 @@ func (u *uploading) done(ctx context.Context, resp *http.Response, err error) er
 		return nil
 	}
 	switch status := statusOf(err); {
-	case status == http.StatusUnauthorized || status == http.StatusForbidden || status == http.StatusRequestEntityTooLarge:
+	case isDenied(err) || status == http.StatusRequestEntityTooLarge:
 		return err
 	case status == 0 && !isPassing(ctx, err):
 		return err

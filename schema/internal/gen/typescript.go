@@ -51,6 +51,8 @@ var typeNames = map[string]string{
 	"pull":           "PullReport",
 	"copy":           "CopyReport",
 	"export":         "ExportReport",
+	"login":          "LoginReport",
+	"logout":         "LogoutReport",
 	"tag":            "TagReport",
 	"withdraw":       "WithdrawReport",
 	"version":        "VersionReport",

@@ -755,6 +755,20 @@ export type ExportReport = {
   readonly size: Count;
 };
 
+/** What reprise login --json prints. */
+export type LoginReport = {
+  readonly file?: string;
+  readonly helper?: string;
+  readonly server: string;
+  readonly username: string;
+};
+
+/** What reprise logout --json prints. */
+export type LogoutReport = {
+  readonly removed: boolean;
+  readonly server: string;
+};
+
 /** What reprise tag --json prints. */
 export type TagReport = {
   readonly digest: Digest;
