@@ -123,13 +123,17 @@ bench: build browsers web/node_modules ## speed in wazero and in Chromium, besid
 	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/... ./trainer/...
 	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
 	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench -- steps
-	$(MAKE) bench-front
+	$(MAKE) bench-front bench-replay
 
-.PHONY: bench-front
+.PHONY: bench-front bench-replay
 bench-front: web browsers ## how soon the front page of a thousand closures can be used, at full speed and at a quarter of it
 	$(MAKE) build
 	rm -rf bin/bench/zoo && mkdir -p bin/bench && go run ./api/apitest/synthetic bin/bench/zoo 1000
 	web/bench/front.sh
+
+bench-replay: web browsers ## a replay on its page beside the bare speed of its engine, and how it leaves the page
+	$(MAKE) build
+	web/bench/replay.sh
 
 DATA ?=
 accuracy: build ## real datasets: make accuracy DATA=folder with mnist/, optdigits/, iris/, wine/, breast-cancer/, trashnet-subset/, cifar10-subset/

@@ -7,7 +7,7 @@ const inBrowsers = { environment: "node", fileParallelism: false, testTimeout: 9
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["src/**/*.test.{ts,tsx}"], environment: "node" } },
+      { test: { name: "unit", include: ["src/**/*.test.{ts,tsx}"], environment: "node", testTimeout: 60_000 } },
       { test: { name: "e2e", include: ["e2e/**/*.test.ts"], ...inBrowsers } },
       { test: { name: "screenshots", include: ["e2e/screenshots.ts"], ...inBrowsers } },
       { test: { name: "bench", include: ["bench/**/*.test.ts"], ...inBrowsers } },

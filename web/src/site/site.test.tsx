@@ -68,7 +68,7 @@ function find(selector: string, words: string | RegExp = ""): Promise<HTMLElemen
       if (found === undefined) throw new Error(`no ${selector} with ${words} in ${document.body.textContent}`);
       return found;
     },
-    { timeout: 5000 },
+    { timeout: 30_000 },
   );
 }
 

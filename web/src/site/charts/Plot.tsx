@@ -3,6 +3,7 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { useTheme } from "../state/react.ts";
 import "./plot.css";
+import { logarithmic } from "./scale.ts";
 
 export interface Line {
   readonly label: string;
@@ -22,6 +23,8 @@ interface Props {
   readonly x: readonly number[];
   readonly xLabel: string;
   readonly leftLabel: string;
+  /** The left axis shows factors: all its values are above zero. */
+  readonly leftLogarithmic?: boolean;
   readonly rightLabel?: string;
   readonly lines: readonly Line[];
 }
@@ -30,7 +33,7 @@ interface Props {
 const height = 300;
 
 /** Lines over steps, with a legend that follows the pointer. */
-export function Plot({ label, x, xLabel, leftLabel, rightLabel, lines }: Props) {
+export function Plot({ label, x, xLabel, leftLabel, leftLogarithmic = false, rightLabel, lines }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const theme = useTheme();
   // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas knows no CSS: another theme is another drawing.
@@ -40,7 +43,13 @@ export function Plot({ label, x, xLabel, leftLabel, rightLabel, lines }: Props) 
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     let plot = draw(target);
     function draw(into: HTMLDivElement): uPlot {
-      const options = plotOptions(into, { xLabel, leftLabel, lines, ...(rightLabel && { rightLabel }) });
+      const options = plotOptions(into, {
+        xLabel,
+        leftLabel,
+        leftLogarithmic,
+        lines,
+        ...(rightLabel && { rightLabel }),
+      });
       return new uPlot(options, [[...x], ...lines.map((l) => [...l.values])] as uPlot.AlignedData, into);
     }
     const redraw = () => {
@@ -55,13 +64,16 @@ export function Plot({ label, x, xLabel, leftLabel, rightLabel, lines }: Props) 
       scheme.removeEventListener("change", redraw);
       plot.destroy();
     };
-  }, [x, lines, xLabel, leftLabel, rightLabel, theme]);
+  }, [x, lines, xLabel, leftLabel, leftLogarithmic, rightLabel, theme]);
   return <div className="plot" ref={place} role="img" aria-label={label} />;
 }
 
-type Shown = Pick<Props, "xLabel" | "leftLabel" | "rightLabel" | "lines">;
+type Shown = Pick<Props, "xLabel" | "leftLabel" | "leftLogarithmic" | "rightLabel" | "lines">;
 
-function plotOptions(target: HTMLElement, { xLabel, leftLabel, rightLabel, lines }: Shown): uPlot.Options {
+function plotOptions(
+  target: HTMLElement,
+  { xLabel, leftLabel, leftLogarithmic, rightLabel, lines }: Shown,
+): uPlot.Options {
   const style = getComputedStyle(target);
   const color = (name: string) => resolve(target, name);
   const font = `12px ${style.fontFamily}`;
@@ -70,7 +82,7 @@ function plotOptions(target: HTMLElement, { xLabel, leftLabel, rightLabel, lines
   return {
     width: target.clientWidth,
     height,
-    scales: { x: { time: false }, left: {}, right: { range: [0, 1] } },
+    scales: { x: { time: false }, left: leftLogarithmic ? logarithmic : {}, right: { range: [0, 1] } },
     cursor: { drag: { x: true, y: false } },
     axes: [
       { ...axis, label: xLabel, grid: { show: false } },
@@ -86,6 +98,7 @@ function plotOptions(target: HTMLElement, { xLabel, leftLabel, rightLabel, lines
         scale: line.axis,
         stroke: color(line.color),
         width: line.points ? 0 : 1.75,
+        spanGaps: true, // an evaluation between two points of a curve is no gap in it
         ...(line.dashed && { dash: [6, 5] }),
         points: line.points ? { show: true, size: 9, fill: color(line.color) } : { show: false },
         value: (_: uPlot, v: number | null) => (v === null ? "–" : v.toPrecision(4)),

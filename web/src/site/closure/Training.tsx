@@ -1,6 +1,7 @@
 import { lazy, Suspense, useMemo } from "react";
 import type { ClosureDetail, Curve, CurveEvaluation } from "../api/types.ts";
 import type { Line } from "../charts/Plot.tsx";
+import { isWide } from "../charts/scale.ts";
 import { count, percent } from "../state/format.ts";
 import { useLoaded } from "../state/react.ts";
 import { Boundary } from "../ui/Boundary.tsx";
@@ -39,6 +40,7 @@ function CurveFigure({ curve }: { readonly curve: Curve }) {
   if (x.length === 0) return <p className="soft">The journal has no steps to draw.</p>;
   const first = curve.points[0];
   const last = curve.points.at(-1);
+  const wide = isWide(curve.points.map((p) => p.loss));
   const summary = `From step ${first?.step} to ${last?.step}, mean loss from ${figure(first?.loss)} to ${figure(last?.loss)}`;
   return (
     <>
@@ -49,7 +51,8 @@ function CurveFigure({ curve }: { readonly curve: Curve }) {
               label={`Training curve. ${summary}`}
               x={x}
               xLabel="Step"
-              leftLabel="Mean loss"
+              leftLabel={wide ? "Mean loss, logarithmic" : "Mean loss"}
+              leftLogarithmic={wide}
               rightLabel="Accuracy"
               lines={lines}
             />

@@ -2,6 +2,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import "../charts/plot.css";
+import { isWide, logarithmic } from "../charts/scale.ts";
 import { useTheme } from "../state/react.ts";
 import type { CurvePoint } from "./curve.ts";
 
@@ -26,7 +27,7 @@ export default function LiveCurve({ recorded, live, label }: Props) {
   useEffect(() => {
     const target = place.current;
     if (target === null) return;
-    const drawn = new uPlot(optionsFor(target), data.current, target);
+    const drawn = new uPlot(optionsFor(target, isWide(recorded.map((p) => p.loss))), data.current, target);
     plot.current = drawn;
     const observer = new ResizeObserver(() => drawn.setSize({ width: target.clientWidth, height }));
     observer.observe(target);
@@ -47,17 +48,21 @@ function align(recorded: readonly CurvePoint[], live: readonly CurvePoint[]): uP
   return [recorded.map((p) => p.step), recorded.map((p) => p.loss), recorded.map((p) => losses.get(p.step) ?? null)];
 }
 
-function optionsFor(target: HTMLElement): uPlot.Options {
+function optionsFor(target: HTMLElement, wide: boolean): uPlot.Options {
   const font = `12px ${getComputedStyle(target).fontFamily}`;
   const axis = { stroke: color(target, "--soft"), font, labelFont: font, ticks: { stroke: color(target, "--line") } };
   const value = (_: uPlot, v: number | null) => (v === null ? "–" : v.toPrecision(4));
   return {
     width: target.clientWidth,
     height,
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, y: wide ? logarithmic : {} },
     axes: [
       { ...axis, label: "step", grid: { show: false } },
-      { ...axis, label: "training loss", grid: { stroke: color(target, "--staff"), width: 1 } },
+      {
+        ...axis,
+        label: wide ? "training loss, logarithmic" : "training loss",
+        grid: { stroke: color(target, "--staff"), width: 1 },
+      },
     ],
     series: [
       { label: "step" },
