@@ -98,7 +98,7 @@ func (s *Store) explain(e minio.ErrorResponse, write bool) (text string, kind er
 		return fmt.Sprintf("%s: no credentials were found: %s", zoo.ErrReadOnly, credentialsHint), zoo.ErrReadOnly
 	case forbidden && !s.signed:
 		return fmt.Sprintf("%s; no credentials were found: %s", said, credentialsHint), nil
-	case slices.Contains([]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired"}, e.Code):
+	case slices.Contains([]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "XAdminUserNotFound"}, e.Code):
 		return fmt.Sprintf("the server does not accept the credentials (%s): check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, or the profile", clean(e.Code)), nil
 	case e.Code == "RequestTimeTooSkewed":
 		return said + ": set this machine's clock", nil

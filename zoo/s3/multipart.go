@@ -3,7 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/md5" //nolint:gosec // the entity tags of servers without checksums
+	"crypto/md5" // the entity tags of servers without checksums
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -101,7 +101,7 @@ func (s *Store) resume(ctx context.Context, d schema.Digest, size int64) (upload
 		}
 		o := partedOptions(blobType)
 		o.CacheControl = blobCache
-		if u.ID, err = s.core.NewMultipartUpload(ctx, s.location.Bucket, s.key(zoo.BlobPath(d)), o); err != nil {
+		if u.ID, err = s.beginUpload(ctx, zoo.BlobPath(d), o); err != nil {
 			return upload{}, nil, s.fail(zoo.BlobPath(d), true, err)
 		}
 		doc, err = json.Marshal(u)
@@ -109,14 +109,19 @@ func (s *Store) resume(ctx context.Context, d schema.Digest, size int64) (upload
 			return upload{}, nil, err
 		}
 		_, err = s.put(ctx, path, doc, documentType, s.replacing(etag))
-		if err == nil {
-			return u, nil, nil
+		if conditionFailed(err) {
+			// Somebody else began one, unless it was this very write, whose answer was lost.
+			var now upload
+			if now, err = s.readUpload(ctx, d); err == nil && now != u {
+				s.abort(ctx, d, u)
+				continue
+			}
 		}
-		s.abort(ctx, d, u)
-		if !conditionFailed(err) {
+		if err != nil {
+			s.abort(ctx, d, u)
 			return upload{}, nil, s.fail(path, true, err)
 		}
-		// Somebody else began one: that is gone on with.
+		return u, nil, nil
 	}
 	return upload{}, nil, fmt.Errorf("%s: other programs begin to upload it again and again: try later", zoo.BlobPath(d))
 }
@@ -191,7 +196,7 @@ func same(p minio.ObjectPart, b []byte, sum schema.Digest) bool {
 	if p.ChecksumSHA256 != "" {
 		return p.ChecksumSHA256 == base64Of(sum)
 	}
-	h := md5.Sum(b) //nolint:gosec // not against attackers: the server holds what we sent it, or somebody who may write there
+	h := md5.Sum(b) // not against attackers: the server holds what we sent it, or somebody who may write there
 	return strings.Trim(p.ETag, `"`) == hex.EncodeToString(h[:])
 }
 

@@ -99,7 +99,7 @@ func (s *Store) completesConditionally(ctx context.Context) (bool, error) {
 			return false, err
 		}
 		key := s.key(zoo.LayoutPath)
-		id, err := s.core.NewMultipartUpload(ctx, s.location.Bucket, key, partedOptions(documentType))
+		id, err := s.beginUpload(ctx, zoo.LayoutPath, partedOptions(documentType))
 		if err != nil {
 			return false, s.fail("trying a multipart upload", true, err)
 		}
@@ -107,14 +107,20 @@ func (s *Store) completesConditionally(ctx context.Context) (bool, error) {
 		defer func() {
 			_ = s.core.AbortMultipartUpload(context.WithoutCancel(ctx), s.location.Bucket, key, id)
 		}()
-		part, err := s.core.PutObjectPart(ctx, s.location.Bucket, key, id, 1, bytes.NewReader(layoutDocument), int64(len(layoutDocument)), partOptions(schema.DigestOf(layoutDocument)))
+		var part minio.ObjectPart
+		err = again(ctx, func() (err error) {
+			part, err = s.core.PutObjectPart(ctx, s.location.Bucket, key, id, 1, bytes.NewReader(layoutDocument), int64(len(layoutDocument)), partOptions(schema.DigestOf(layoutDocument)))
+			return err
+		})
 		if err != nil {
 			return false, s.fail("trying a multipart upload", true, err)
 		}
 		o := partedOptions(documentType)
 		o.SetMatchETagExcept("*")
-		_, err = s.core.CompleteMultipartUpload(ctx, s.location.Bucket, key, id, []minio.CompletePart{completed(part)}, o)
-		refused, err := s.refused(err)
+		refused, err := s.refused(again(ctx, func() error {
+			_, err := s.core.CompleteMultipartUpload(ctx, s.location.Bucket, key, id, []minio.CompletePart{completed(part)}, o)
+			return err
+		}))
 		if err != nil {
 			return false, err
 		}
@@ -124,6 +130,15 @@ func (s *Store) completesConditionally(ctx context.Context) (bool, error) {
 		}
 		return refused, nil
 	})
+}
+
+// beginUpload begins a multipart upload of an object. Errors are the server's.
+func (s *Store) beginUpload(ctx context.Context, path string, o minio.PutObjectOptions) (id string, err error) {
+	err = again(ctx, func() (err error) {
+		id, err = s.core.NewMultipartUpload(ctx, s.location.Bucket, s.key(path), o)
+		return err
+	})
+	return id, err
 }
 
 // partedOptions begin, and end, a multipart upload whose parts are checked by their SHA-256.

@@ -14,7 +14,7 @@ import (
 
 // reader reads an object, or a part of it, and goes on where a connection was cut.
 type reader struct {
-	ctx     context.Context //nolint:containedctx // that of Open, as with a request's body
+	ctx     context.Context // that of Open, as with a request's body
 	store   *Store
 	digest  schema.Digest
 	etag    string

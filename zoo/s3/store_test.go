@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -12,6 +13,13 @@ import (
 
 func TestMain(m *testing.M) {
 	s3test.SetCredentials()
+	if task := os.Getenv(childTask); task != "" {
+		if err := child(task, os.Getenv(childPlace)); err != nil {
+			fmt.Println("error", err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -200,7 +200,7 @@ func (s *Store) sweepNote(ctx context.Context, path string) error {
 	folder, file, _ := cutLast(path)
 	d, err := schema.DigestFromHex(file)
 	if err != nil || path != usedPath(d) && path != doomedPath(d) {
-		return nil //nolint:nilerr // it is somebody else's
+		return nil // it is somebody else's
 	}
 	if at, err := s.dated(ctx, zoo.BlobPath(d)); err != nil || !at.IsZero() && path == usedPath(d) {
 		return err
@@ -252,7 +252,7 @@ func (s *Store) readUpload(ctx context.Context, d schema.Digest) (upload, error)
 	}
 	var u upload
 	if err := json.Unmarshal(doc, &u); err != nil {
-		return upload{}, nil //nolint:nilerr // it is none, and is swept as such
+		return upload{}, nil // it is none, and is swept as such
 	}
 	return u, nil
 }
