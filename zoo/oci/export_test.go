@@ -1,6 +1,10 @@
 package oci
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+)
 
 // WithKeptFrom makes downloads worth keeping from a size on.
 func WithKeptFrom(o Options, size int64) Options {
@@ -23,4 +27,10 @@ func Follow(host, target string) error {
 		resp.Body.Close()
 	}
 	return err
+}
+
+// WithToken uses a token instead of stored credentials.
+func WithToken(o Options, token string) Options {
+	o.credentials = authn.FromConfig(authn.AuthConfig{Username: "token", Password: token})
+	return o
 }

@@ -67,10 +67,11 @@ func stored(t *testing.T, s zoo.Store, name, text string) zoo.Entry {
 // small is the smallest object that registries take: one blob, which is both document and file, and the same for all texts.
 func small(text string) (*closure.Manifest, Bytes) {
 	blobs := Bytes{}
+	_, mediaType, _ := closure.Classify(schema.PathReadme)
 	return &closure.Manifest{
 		ArtifactType: schema.MediaTypeClosure,
 		Config:       blobs.add(schema.PathClosure, schema.MediaTypeClosure, "{}"),
-		Layers:       []closure.Descriptor{blobs.add(schema.PathReadme, "text/markdown", "{}")},
+		Layers:       []closure.Descriptor{blobs.add(schema.PathReadme, mediaType, "{}")},
 		Annotations: map[string]string{
 			"org.opencontainers.image.created":     "2026-01-31T12:00:00Z",
 			"org.opencontainers.image.description": text,
