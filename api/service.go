@@ -29,6 +29,12 @@ type Options struct {
 	Compiler Compiler
 	// Registry is the store's OCI interface below /v2/; nil leaves it out.
 	Registry *registry.Registry
+	// Sessions are the distributed trainings, and Transport how participants reach them; nil leaves them out.
+	Sessions  Sessions
+	Transport Transport
+	// MayStart says whether the token of a request may begin sessions; nil is nobody's. Without a token only the user of the server's own
+	// machine may.
+	MayStart func(r *http.Request) error
 	// Assets are the files of the built site, with index.html; nil if it was not built.
 	Assets fs.FS
 	// Log is told of requests and failures; nil is silence.
@@ -48,6 +54,7 @@ type Service struct {
 	posts       *limit.Limiter[netip.Prefix]
 	site        *site
 	stop        context.CancelFunc
+	stopped     <-chan struct{}
 
 	objects   *cache[schema.Digest, *stored]
 	trainings *cache[schema.Digest, *training]
@@ -80,6 +87,9 @@ func New(o Options) *Service {
 		sheets:    newCache[sheetKey, []byte](sheetCache),
 		reading:   newSemaphore(max(2, runtime.NumCPU())),
 	}
+	if s.Sessions == nil {
+		s.Sessions = noSessions{}
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -87,7 +97,7 @@ func New(o Options) *Service {
 		s.now = time.Now
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
+	s.stop, s.stopped = stop, ctx.Done()
 	s.catalogue = newCatalogue(s.store, s.log, s.now)
 	s.derivations = newDerivations(ctx, o.Compiler, s.log)
 	s.posts = limit.New[netip.Prefix](postBurst, postInterval, s.now)
@@ -119,7 +129,7 @@ type Route struct {
 // Routes lists the whole interface. Whatever is not listed is a page or a file of the site.
 func (s *Service) Routes() []Route {
 	const get, post = http.MethodGet, http.MethodPost
-	return []Route{
+	return append([]Route{
 		{get, "/api/v1/closures", []string{"q", "task", "dataset", "license", "verified", "runnable", "sort", "offset", "limit"}, "closures that fit, and facets", s.closures},
 		{get, "/api/v1/closure", []string{"ref"}, "everything about a closure", s.closureDetail},
 		{get, "/api/v1/closure/curve", []string{"ref", "points"}, "the curve of its training", s.curve},
@@ -132,7 +142,7 @@ func (s *Service) Routes() []Route {
 		{get, "/api/v1/about", nil, "program, store and counts", s.about},
 		{get, "/blobs/sha256/:hex", nil, "a blob, also in part", s.blob},
 		{get, "/healthz", nil, "ok, if the service runs", health},
-	}
+	}, s.sessionRoutes()...)
 }
 
 // Handler serves the interface and the site.
@@ -149,7 +159,7 @@ func (s *Service) Handler() http.Handler {
 	}
 	for _, r := range s.Routes() {
 		h := handle(r.handle)
-		if !strings.HasPrefix(r.Path, "/blobs/") {
+		if !streams(r.Path) {
 			h = within(requestDeadline, h)
 		}
 		e.Handle(r.Method, r.Path, h)
@@ -162,6 +172,11 @@ func (s *Service) Handler() http.Handler {
 	}))
 	e.NoRoute(within(requestDeadline, handle(s.page)))
 	return e
+}
+
+// streams reports whether a route's answers have no deadline: they are as long as a blob, or as what goes on.
+func streams(path string) bool {
+	return strings.HasPrefix(path, "/blobs/") || strings.HasPrefix(path, "/api/v1/sessions")
 }
 
 // within gives a request a deadline.

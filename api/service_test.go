@@ -171,7 +171,7 @@ func TestRoutesAreDocumented(t *testing.T) {
 	w := newWorld(t, nil)
 	rows := 0
 	for _, r := range w.service.Routes() {
-		row := fmt.Sprintf("| %s | `%s` | %s | %s |", r.Method, strings.Replace(r.Path, ":hex", "<hex>", 1), parameters(r), r.Does)
+		row := fmt.Sprintf("| %s | `%s` | %s | %s |", r.Method, strings.NewReplacer(":hex", "<hex>", ":id", "<id>").Replace(r.Path), parameters(r), r.Does)
 		if !bytes.Contains(text, []byte(row+"\n")) {
 			t.Errorf("README.md lacks the row\n%s", row)
 		}

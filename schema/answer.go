@@ -153,3 +153,21 @@ type TokenReport struct {
 	// Quota is how many bytes may be uploaded in all; 0 is any number.
 	Quota int64 `json:"quota,omitempty"`
 }
+
+// SessionReport answers `reprise session start --json`. Owner is the secret by which the session is commanded.
+type SessionReport struct {
+	ID    string `json:"id"`
+	Owner string `json:"owner"`
+	Join  string `json:"join"` // address, for participants
+	Page  string `json:"page"` // address, for everybody
+}
+
+// JoinReport answers `reprise join --json`.
+type JoinReport struct {
+	Session  string `json:"session"`
+	Ended    bool   `json:"ended"` // the session, rather than this participation
+	Steps    int64  `json:"steps"`
+	Computed int64  `json:"computed"` // microbatches
+	Verified int64  `json:"verified"` // of these, those that are final
+	Run      Digest `json:"run,omitzero"`
+}

@@ -59,6 +59,8 @@ const (
 	KindServeReport    DocumentKind = "serve"
 	KindTokenReport    DocumentKind = "token"
 	KindTokenList      DocumentKind = "tokens"
+	KindSessionReport  DocumentKind = "session"
+	KindJoinReport     DocumentKind = "join"
 	KindFailure        DocumentKind = "failure"
 )
 
@@ -69,7 +71,7 @@ func Kinds() []DocumentKind {
 		KindWithdrawal, KindWithdrawReport,
 		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindLoginReport, KindLogoutReport, KindTagReport,
-		KindVersionReport, KindDemoReport, KindServeReport, KindTokenReport, KindTokenList, KindFailure,
+		KindVersionReport, KindDemoReport, KindServeReport, KindTokenReport, KindTokenList, KindSessionReport, KindJoinReport, KindFailure,
 	}
 }
 

@@ -38,15 +38,13 @@ type Coordinator struct {
 
 	at      int64     // the last step that was closed
 	begun   int64     // the step whose task has begun, or at
-	closing bool      // a step's vector is being packed
 	updates []*Update // those after updates[0].Step−1, without a gap, up to at
 	recent  []StepTime
 	power   meterOfPower
 
 	server  serverReplica
 	saved   int64         // the step of the newest snapshot in a saved record
-	dirty   bool          // something is to be saved
-	saving  sync.Cond     // saved or dirty has changed
+	saving  sync.Cond     // asked or sealed has changed
 	sealed  uint64        // saves that are done
 	asked   uint64        // saves that were asked for
 	changed chan struct{} // closed and replaced whenever what visitors see has changed

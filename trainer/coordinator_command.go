@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/runner"
@@ -35,10 +36,8 @@ func (c *Coordinator) Do(ctx context.Context, command Command) error {
 
 func (c *Coordinator) command(command Command) error {
 	state := func(wanted ...string) error {
-		for _, s := range wanted {
-			if c.record.State == s {
-				return nil
-			}
+		if slices.Contains(wanted, c.record.State) {
+			return nil
 		}
 		return schema.Invalidf("command", "command", "%s is not possible: the session is %s", command.Command, c.record.State)
 	}

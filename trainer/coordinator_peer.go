@@ -83,6 +83,7 @@ func (c *Coordinator) known(hello *wire.Hello) (*participantRecord, string) {
 	c.record.Participants = append(c.record.Participants, participantRecord{
 		ID: newName("p", c.numbers), Name: hello.Name, Family: hello.Family, Runtime: hello.Runtime, Workers: hello.Workers, Resume: hashOf(word),
 	})
+	c.wantSave()
 	return &c.record.Participants[len(c.record.Participants)-1], word
 }
 

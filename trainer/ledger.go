@@ -25,6 +25,14 @@ type entry struct {
 	checkpoint *schema.JournalLine
 }
 
+// look notes what was found out about the state after the step.
+func (e *entry) look(checkpoint, evaluation *schema.JournalLine) {
+	e.checkpoint = checkpoint
+	if evaluation != nil {
+		e.evaluation = evaluation
+	}
+}
+
 // newLedger begins a journal; from is nil for a run that starts at init.
 func newLedger(from *runner.From) (*ledger, error) {
 	l := &ledger{entries: make([]entry, 1)}

@@ -63,22 +63,24 @@ func Participate(ctx context.Context, p Participation) (*wire.End, error) {
 	var reason error
 	for {
 		p.Progress(ParticipantProgress{Phase: "connecting", Reason: reason})
-		began := time.Now()
-		end, err := p.once(ctx)
+		end, worked, err := p.once(ctx)
 		if end != nil || ctx.Err() != nil {
 			return end, ctx.Err()
 		}
-		var refuse *wire.Refuse
-		if errors.As(err, &refuse) {
-			if refuse.Code != wire.CodeBusy {
+		if worked {
+			pause = p.Backoff
+		}
+		if refuse, ok := errors.AsType[*wire.Refuse](err); ok {
+			switch refuse.Code {
+			case wire.CodeBusy:
+			case wire.CodeEnded:
+				return &wire.End{Message: refuse.Message}, nil
+			default:
 				return nil, refuse
 			}
 			pause = max(pause, seconds(refuse.RetryAfter))
-		} else if time.Since(began) > maxBackoff {
-			pause = p.Backoff // it went well for a while
 		}
-		var invalid *schema.Invalid
-		if errors.As(err, &invalid) {
+		if _, ok := errors.AsType[*schema.Invalid](err); ok {
 			return nil, err // what the server sends is not acceptable, and will not be the next time
 		}
 		reason = err
@@ -92,31 +94,32 @@ func Participate(ctx context.Context, p Participation) (*wire.End, error) {
 	}
 }
 
-// once is one connection.
-func (p *Participation) once(ctx context.Context) (*wire.End, error) {
+// once is one connection. It also says whether it came to work.
+func (p *Participation) once(ctx context.Context) (end *wire.End, worked bool, err error) {
 	conn, err := p.Dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if err := conn.Send(ctx, &p.Hello, nil); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	m, _, err := conn.Receive(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	welcome, ok := m.(*wire.Welcome)
 	if !ok {
-		return nil, fmt.Errorf("the coordinator began with %s", m.Kind())
+		return nil, false, fmt.Errorf("the coordinator began with %s", m.Kind())
 	}
 	p.Hello.Resume = welcome.Resume
 	w := &participant{Participation: p, conn: conn, welcome: welcome, outgoing: make(chan outgoing, 4)}
 	w.inbox.changed.L = &w.inbox.mu
 	p.Progress(ParticipantProgress{Phase: "preparing", Title: welcome.Title})
-	return w.run(ctx, cancel)
+	end, err = w.run(ctx, cancel)
+	return end, w.worked, err
 }
 
 // participant is one at work, over one connection.
@@ -129,6 +132,7 @@ type participant struct {
 	inbox    inbox
 	outgoing chan outgoing
 	status   wire.Status
+	worked   bool // it was given something to do
 }
 
 // outgoing is a message to be sent, with its vector.
@@ -298,6 +302,7 @@ func (w *participant) handle(item incoming) (*wire.End, error) {
 
 // lease computes what was leased, and sends the answer while the next is computed.
 func (w *participant) lease(ctx context.Context, l *wire.Lease) error {
+	w.worked = true
 	w.report("working")
 	began := time.Now()
 	result := &wire.Result{Lease: l.Lease}
@@ -476,6 +481,12 @@ func (b *inbox) take(ctx context.Context) (incoming, bool) {
 		b.changed.Wait()
 	}
 	if b.closed {
+		// The coordinator's last word counts, also when the connection has ended right after it.
+		for _, item := range b.items {
+			if _, end := item.message.(*wire.End); end {
+				return item, true
+			}
+		}
 		return incoming{}, false
 	}
 	item := b.items[0]

@@ -17,7 +17,7 @@ import (
 	"github.com/reprise-ml/reprise/trainer/wire"
 )
 
-// ErrTaken: another server has gone on with the session.
+// ErrTaken says that another server has gone on with the session.
 var ErrTaken = errors.New("another server has gone on with this session")
 
 // MediaTypeSession is that of a session's record.
@@ -119,9 +119,6 @@ func (r *record) save(ctx context.Context, s Store, journal []byte) error {
 	}
 	return s.SaveSession(ctx, r.ID, text, blobs)
 }
-
-// maxRecord bounds a record: a thousand participants have some 300 kB.
-const maxRecord = 64 << 20
 
 // loadRecord reads a record and its journal.
 func loadRecord(ctx context.Context, s Store, id string) (*record, []byte, error) {

@@ -48,7 +48,7 @@ func (r *Round) idle() []*member {
 func (m *member) delay(now time.Duration) float64 {
 	d := m.latency
 	for _, l := range m.leases {
-		d += (max(l.expect-now, now-l.expect)).Seconds()
+		d += max(l.expect-now, now-l.expect).Seconds()
 	}
 	return d
 }

@@ -40,7 +40,6 @@ type simulated struct {
 	cheats        float64 // the probability with which a result is forged
 	hangs         bool    // answers nothing
 	gone          bool
-	generation    int
 }
 
 type happening struct {

@@ -214,6 +214,9 @@ func (s *serverReplica) next() func(context.Context) error {
 			delete(s.references, step)
 		}
 	}
+	if first := c.ledger.first; s.at == first && first > 0 && c.plan.Due(first) && c.ledger.at(first).checkpoint == nil {
+		return s.begin
+	}
 	if s.at < c.at {
 		return s.follow
 	}
@@ -332,6 +335,31 @@ func (s *serverReplica) follow(ctx context.Context) error {
 	return s.snapshot(ctx)
 }
 
+// begin looks at the state that the session goes on from, where the plan wants that.
+func (s *serverReplica) begin(ctx context.Context) error {
+	tensors, err := s.team.Save(ctx)
+	if err != nil {
+		return err
+	}
+	checkpoint, evaluation, err := s.look(ctx, tensors)
+	if err != nil {
+		return err
+	}
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	s.c.ledger.at(s.at).look(checkpoint, evaluation)
+	return nil
+}
+
+// look makes the journal's lines about the present state.
+func (s *serverReplica) look(ctx context.Context, tensors runner.Tensors) (checkpoint, evaluation *schema.JournalLine, err error) {
+	parameters, run, err := tensors.Digests()
+	if err == nil && s.c.testRecords() == 0 {
+		evaluation, err = s.measure(ctx, s.at)
+	}
+	return &schema.JournalLine{Type: schema.LineCheckpoint, Step: s.at, Parameters: parameters, Run: run}, evaluation, err
+}
+
 // snapshot saves the present state, with its digests where the plan wants them.
 func (s *serverReplica) snapshot(ctx context.Context) error {
 	c, step := s.c, s.at
@@ -339,18 +367,10 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var checkpoint *schema.JournalLine
-	var evaluation *schema.JournalLine
+	var checkpoint, evaluation *schema.JournalLine
 	if step > 0 && c.plan.Due(step) {
-		parameters, run, err := tensors.Digests()
-		if err != nil {
+		if checkpoint, evaluation, err = s.look(ctx, tensors); err != nil {
 			return err
-		}
-		checkpoint = &schema.JournalLine{Type: schema.LineCheckpoint, Step: step, Parameters: parameters, Run: run}
-		if c.testRecords() == 0 {
-			if evaluation, err = s.measure(ctx, step); err != nil {
-				return err
-			}
 		}
 	}
 	file, err := encodeState(tensors, c.record.ID, step)
@@ -367,17 +387,13 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 		s.garbage = append(s.garbage, garbage{blob.Digest, time.Now()})
 		return nil
 	}
-	e := c.ledger.at(max(step, c.ledger.first))
 	if checkpoint != nil {
-		e.checkpoint = checkpoint
+		c.ledger.at(step).look(checkpoint, evaluation)
 		for _, p := range c.peers {
 			if p.state == peerIn && step == c.at {
 				p.link.Send(&wire.Checkpoint{Step: step})
 			}
 		}
-	}
-	if evaluation != nil {
-		e.evaluation = evaluation
 	}
 	c.record.Snapshots = append(c.record.Snapshots, wire.Snapshot{Step: step, Tensors: &blob, Hyperparameters: c.values(step)})
 	s.snapped = time.Now()
@@ -512,10 +528,8 @@ func (s *serverReplica) finish(ctx context.Context) error {
 	c.record.Result, c.record.State = r, StateFinished
 	c.log("state", "finished after %d steps", s.at)
 	c.round.Final(s.at)
-	for _, p := range c.peers {
-		p.link.Send(&wire.End{Run: r.Run, Message: "the session is finished"})
-		p.link.Close(nil)
-	}
+	c.tellStatus()
+	c.dismiss(&wire.End{Run: r.Run, Message: "the session is finished"})
 	c.wantSave()
 	stopped := c.record.Stopped
 	c.mu.Unlock()

@@ -480,8 +480,11 @@ func TestSessionChangesARate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []Command{
-		{Command: CommandSet, Name: "learningRate"}, {Command: CommandSet, Name: "nothing", Value: &value},
-		{Command: CommandSet, Name: "learningRate", Value: &value, Step: 51}, {Command: "dance"}, {Command: CommandPublish},
+		{Command: CommandSet, Name: "learningRate"},
+		{Command: CommandSet, Name: "nothing", Value: &value},
+		{Command: CommandSet, Name: "learningRate", Value: &value, Step: 51},
+		{Command: "dance"},
+		{Command: CommandPublish},
 	} {
 		if err := c.Do(t.Context(), bad); err == nil {
 			t.Errorf("%+v was done", bad)

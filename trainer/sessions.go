@@ -16,7 +16,7 @@ import (
 	"github.com/reprise-ml/reprise/trainer/wire"
 )
 
-// ErrNoSession: there is no session of that name.
+// ErrNoSession says that there is no session of that name.
 var ErrNoSession = errors.New("there is no such session")
 
 // Sessions are all those of a store. They are safe for concurrent use.

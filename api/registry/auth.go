@@ -53,6 +53,18 @@ func (r *Registry) authorise(c *gin.Context, scope Scope, name string) (*Token, 
 	return t, nil
 }
 
+// MayPush returns an error for a person unless a request shows a token with which anything may be published.
+func (r *Registry) MayPush(q *http.Request) error {
+	t, err := r.client(q)
+	switch {
+	case err != nil:
+		return err
+	case t == nil || !t.Scope.allows(ScopePush):
+		return fail(http.StatusForbidden, codeDenied, "this needs a token to push: reprise token create makes one")
+	}
+	return nil
+}
+
 var verbs = map[Scope]string{ScopePull: "pull", ScopePush: "push", ScopeAdmin: "delete"}
 
 // client finds the token that a request shows, as a bearer token or as the password of any user; nil if it shows none.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/reprise-ml/reprise/api"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/trainer/ws"
 	"github.com/reprise-ml/reprise/web"
 )
 
@@ -79,11 +80,23 @@ func (a *app) serve(ctx context.Context, address string, r registryFlags, ready 
 		return err
 	}
 	defer registry.Close()
-	service := api.New(api.Options{
+	sessions, err := openSessions(ctx, s, log)
+	if err != nil {
+		return err
+	}
+	sockets := ws.New(ws.Options{})
+	defer sockets.Close()
+	options := api.Options{
 		Store: s, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
-		Registry: registry, Assets: a.assets(), Log: log,
-	})
+		Registry: registry, MayStart: registry.MayPush, Assets: a.assets(), Log: log,
+	}
+	if sessions != nil {
+		defer sessions.Close()
+		options.Sessions, options.Transport = sessions, sockets
+	}
+	service := api.New(options)
 	defer service.Close()
+	defer context.AfterFunc(ctx, service.Close)() // streams end, so that the server can
 	answer := schema.ServeReport{URL: "http://" + l.Addr().String() + "/", Store: place}
 	err = a.answer(answer, func(w io.Writer) {
 		fmt.Fprintf(w, "Serving %s at %s\n", answer.Store, a.style(styleBold, answer.URL))

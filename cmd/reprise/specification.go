@@ -43,25 +43,31 @@ func (a *app) loadProject(ctx context.Context, path string, steps int64) (*proje
 	if steps != 0 {
 		p.spec.Algorithm.Steps, p.spec.Algorithm.Epochs = steps, nil
 	}
-	if err := a.findDatasets(ctx, p); err != nil {
+	s, err := a.openStore(ctx)
+	if err != nil {
 		return nil, err
+	}
+	return p, p.resolve(ctx, s)
+}
+
+// resolve finds the datasets of the specification in a store, and compiles it.
+func (p *project) resolve(ctx context.Context, s zoo.Store) error {
+	if err := p.findDatasets(ctx, s); err != nil {
+		return err
 	}
 	documents := make(map[string]*schema.Dataset, len(p.datasets))
 	for role, d := range p.datasets {
 		documents[role] = d.document
 	}
+	var err error
 	if p.resolved, err = wasm.Resolve(p.spec, documents); err != nil {
-		return nil, inDocument(path, err)
+		return inDocument(p.path, err)
 	}
-	return p, p.loadEngine()
+	return p.loadEngine()
 }
 
 // findDatasets finds what the roles refer to.
-func (a *app) findDatasets(ctx context.Context, p *project) error {
-	s, err := a.openStore(ctx)
-	if err != nil {
-		return err
-	}
+func (p *project) findDatasets(ctx context.Context, s zoo.Store) error {
 	p.datasets = map[string]*dataset{}
 	for role, use := range p.spec.Datasets {
 		d, err := loadDataset(ctx, s, use.Ref)

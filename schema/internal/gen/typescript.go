@@ -60,6 +60,8 @@ var typeNames = map[string]string{
 	"serve":          "ServeReport",
 	"token":          "TokenReport",
 	"tokens":         "TokenList",
+	"session":        "SessionReport",
+	"join":           "JoinReport",
 	"failure":        "Failure",
 }
 

@@ -831,6 +831,24 @@ export type TokenList = readonly ({
   readonly scope: "pull" | "push" | "admin";
 })[];
 
+/** What reprise session start --json prints. */
+export type SessionReport = {
+  readonly id: string;
+  readonly join: string;
+  readonly owner: string;
+  readonly page: string;
+};
+
+/** What reprise join --json prints. */
+export type JoinReport = {
+  readonly computed: number;
+  readonly ended: boolean;
+  readonly run?: Digest;
+  readonly session: string;
+  readonly steps: number;
+  readonly verified: number;
+};
+
 /** What --json prints when a command fails. */
 export type Failure = {
   readonly error: {
