@@ -47,7 +47,7 @@ e2e: web browsers
 	web/e2e/run.sh npm run e2e
 
 .PHONY: screenshots
-screenshots: web browsers ## ten pages, light, dark and on a phone, in bin/screenshots
+screenshots: web browsers ## the pages, light, dark and on a phone, in bin/screenshots
 	$(MAKE) build
 	web/e2e/run.sh npm run screenshots
 

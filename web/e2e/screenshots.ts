@@ -1,4 +1,4 @@
-// Pictures of ten pages, light, dark and on a phone, into bin/screenshots: of reprise serve where REPRISE_E2E_SITE gives its
+// Pictures of the pages, light, dark and on a phone, into bin/screenshots: of reprise serve where REPRISE_E2E_SITE gives its
 // address, else of its stand-in.
 
 import { mkdir } from "node:fs/promises";
@@ -45,6 +45,10 @@ beforeAll(async () => {
     "08-dataset": { path: `/d/${dataset.name}:${dataset.version}`, whole: true },
     "09-about": { path: "/about" },
     "10-missing": { path: "/c/no-such-closure" },
+    "11-start": {
+      path: `/sessions/new?closure=${encodeURIComponent(`${closure.name}:${closure.version}`)}`,
+      whole: true,
+    },
   };
   await mkdir(folder, { recursive: true });
   browser = await chromium.launch(chromiumOptions());
@@ -56,17 +60,45 @@ afterAll(async () => {
 });
 
 test.each(Object.entries(looks))("%s", async (look, options) => {
+  await shoot(site, pages, look, options);
+});
+
+// Sessions in all their states are what the fixtures have.
+test.each(Object.entries(looks))("sessions, %s", async (look, options) => {
+  const mock = await serveMock();
+  try {
+    const sessions = {
+      "12-sessions": { path: "/sessions", whole: true },
+      "13-session": { path: "/s/s1" },
+      "14-session-whole": { path: "/s/s1", whole: true },
+      "15-join": { path: "/join/s1", whole: true },
+    };
+    await shoot(mock.address.replace(/\/$/, ""), sessions, look, options);
+  } finally {
+    await mock.close();
+  }
+});
+
+async function shoot(
+  site: string,
+  pages: Record<string, { path: string; until?: string; whole?: boolean }>,
+  look: string,
+  options: (typeof looks)[keyof typeof looks],
+): Promise<void> {
   const context = await browser.newContext({ ...options, reducedMotion: "reduce" });
   const page = await context.newPage();
   for (const [name, { path, until, whole }] of Object.entries(pages)) {
     await page.goto(site + path);
-    await page.waitForLoadState("networkidle");
+    // A stream of events keeps the network busy for good.
+    await (path.startsWith("/s/") || path.startsWith("/join/")
+      ? page.locator("canvas, .qr").first().waitFor()
+      : page.waitForLoadState("networkidle"));
     await loadLazily(page);
     if (until !== undefined) await page.locator(until).evaluate((e) => e.scrollIntoView({ behavior: "instant" }));
     await page.screenshot({ path: `${folder}${name}-${look}.png`, fullPage: whole ?? false });
   }
   await context.close();
-});
+}
 
 /** Pictures are loaded when they come into view. */
 async function loadLazily(page: Page): Promise<void> {

@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
+import { answerSession, eventsOf } from "../../fixtures/sessions.ts";
 import { answer, hostile, problem, summaries } from "../../fixtures/site.ts";
 import type { Summary } from "../../src/site/api/types.ts";
 import type { TestServer } from "../server.ts";
@@ -37,6 +38,12 @@ interface Body {
 /** Serves on a free port of this machine, the hostile closure among the others. */
 export async function serveMock(zoo: readonly Summary[] = [...summaries, hostile]): Promise<TestServer> {
   const server = createServer((request, response) => {
+    const events = eventsOf(new URL(request.url ?? "/", "http://localhost"));
+    if (events !== undefined) {
+      // The stream stays open, as that of a session without news does.
+      response.writeHead(200, { ...headers, "Content-Type": "text/event-stream" }).write(events);
+      return;
+    }
     respond(new URL(request.url ?? "/", "http://localhost"), zoo).then(
       ({ status, type, body }) => response.writeHead(status, { ...headers, "Content-Type": type }).end(body),
       (error: unknown) => response.writeHead(500, headers).end(String(error)),
@@ -55,7 +62,7 @@ export async function serveMock(zoo: readonly Summary[] = [...summaries, hostile
 
 async function respond(url: URL, zoo: readonly Summary[]): Promise<Body> {
   if (url.pathname === "/api/v1/dataset/sheet") return { status: 200, type: "image/svg+xml", body: sheet() };
-  const known = answer(url, zoo);
+  const known = answer(url, zoo) ?? answerSession(url);
   if (known) {
     const type = known.status === 200 ? "application/json" : "application/problem+json";
     return { status: known.status, type, body: JSON.stringify(known.body) };

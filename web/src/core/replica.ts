@@ -58,7 +58,7 @@ export interface Replica {
   accumulate(step: number, first: number, end: number): Promise<Accumulators>;
   /** Begins to fetch what these microbatches will read. */
   prepare(step: number, first: number, end: number): Promise<void>;
-  /** Runs the first microbatches of a step one by one, all of them some times over; digests of what each adds up to. */
+  /** Runs the first microbatches of a step one by one, all of them some times over: the digests of each, each time. */
   prove(step: number, microbatches: number, rounds: number): Promise<Digest[]>;
   /** Ends a step with what all its microbatches add up to. */
   apply(step: number, merged: Uint8Array): Promise<void>;
@@ -155,15 +155,10 @@ export class LocalReplica implements Replica {
 
   async prove(step: number, microbatches: number, rounds: number): Promise<Digest[]> {
     const digests: Digest[] = [];
-    for (let round = 0; round < rounds; round++) {
-      for (let microbatch = 0; microbatch < microbatches; microbatch++) {
-        const digest = await vectorDigest(this.engine.section, await this.accumulate(step, microbatch, microbatch + 1));
-        digests[microbatch] ??= digest;
-        if (digests[microbatch] !== digest) {
-          const which = `microbatch ${microbatch} of step ${step}`;
-          throw new Failure("diverged", `${which} came out differently the second time: this browser's results vary`);
-        }
-      }
+    for (let i = 0; i < microbatches * rounds; i++) {
+      const microbatch = i % microbatches;
+      const sum = await this.accumulate(step, microbatch, microbatch + 1);
+      digests.push(await vectorDigest(this.engine.section, sum));
     }
     return digests;
   }

@@ -11,6 +11,10 @@ const About = lazy(() => import("./pages/About.tsx"));
 const Datasets = lazy(() => import("./pages/Datasets.tsx"));
 const ClosurePage = lazy(() => import("./pages/ClosurePage.tsx"));
 const DatasetPage = lazy(() => import("./pages/DatasetPage.tsx"));
+const Sessions = lazy(() => import("./session/Sessions.tsx"));
+const StartPage = lazy(() => import("./session/StartPage.tsx"));
+const SessionPage = lazy(() => import("./session/SessionPage.tsx"));
+const JoinPage = lazy(() => import("./session/JoinPage.tsx"));
 
 interface Props {
   readonly site: Site;
@@ -53,6 +57,14 @@ function pageOf(route: ReturnType<typeof useRoute>): ReactNode {
       return <Datasets parameters={route.search} />;
     case "dataset":
       return <DatasetPage reference={route.ref} />;
+    case "sessions":
+      return <Sessions />;
+    case "start":
+      return <StartPage parameters={route.search} />;
+    case "session":
+      return <SessionPage id={route.ref} />;
+    case "join":
+      return <JoinPage id={route.ref} />;
     case "about":
       return <About />;
     case "missing":

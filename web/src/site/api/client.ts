@@ -46,35 +46,35 @@ export class Api {
   }
 
   closures(query: ClosureQuery, signal?: AbortSignal): Promise<ClosureList> {
-    return this.#get("closures", { ...query }, signal);
+    return this.get("closures", { ...query }, signal);
   }
 
   closure(ref: string, signal?: AbortSignal): Promise<ClosureDetail> {
-    return this.#get("closure", { ref }, signal);
+    return this.get("closure", { ref }, signal);
   }
 
   curve(ref: string, points: number, signal?: AbortSignal): Promise<Curve> {
-    return this.#get("closure/curve", { ref, points }, signal);
+    return this.get("closure/curve", { ref, points }, signal);
   }
 
   derivation(ref: string, signal?: AbortSignal): Promise<DerivationAnswer> {
-    return this.#get("closure/derivation", { ref }, signal);
+    return this.get("closure/derivation", { ref }, signal);
   }
 
   datasets(query: DatasetQuery, signal?: AbortSignal): Promise<DatasetList> {
-    return this.#get("datasets", { ...query }, signal);
+    return this.get("datasets", { ...query }, signal);
   }
 
   dataset(ref: string, signal?: AbortSignal): Promise<DatasetDetail> {
-    return this.#get("dataset", { ref }, signal);
+    return this.get("dataset", { ref }, signal);
   }
 
   rows(ref: string, split: string, limit: number, signal?: AbortSignal): Promise<DatasetRows> {
-    return this.#get("dataset/rows", { ref, split, limit }, signal);
+    return this.get("dataset/rows", { ref, split, limit }, signal);
   }
 
   about(signal?: AbortSignal): Promise<About> {
-    return this.#get("about", {}, signal);
+    return this.get("about", {}, signal);
   }
 
   /** Address of a picture of a split's first records. */
@@ -89,10 +89,20 @@ export class Api {
 
   /** Leaves an unsigned verification record. */
   verifications(record: VerificationRequest, signal?: AbortSignal): Promise<VerificationReceipt> {
-    return this.#json(this.#address("verifications", {}), {
+    return this.post("verifications", record, "", signal);
+  }
+
+  /** What a GET of a path below /api/v1 answers. */
+  get<T>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<T> {
+    return this.#json(this.#address(path, parameters), signal ? { signal } : {});
+  }
+
+  /** What a POST answers; a bearer's token where there is one. */
+  post<T>(path: string, body: unknown, token = "", signal?: AbortSignal): Promise<T> {
+    return this.#json(this.#address(path, {}), {
       method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(record),
+      headers: { "Content-Type": "application/json", ...(token && { Authorization: `Bearer ${token}` }) },
+      body: JSON.stringify(body),
       ...(signal && { signal }),
     });
   }
@@ -104,10 +114,6 @@ export class Api {
     }
     const query = search.toString();
     return `${this.#base}/api/v1/${path}${query && `?${query}`}`;
-  }
-
-  #get<T>(path: string, parameters: Parameters, signal?: AbortSignal): Promise<T> {
-    return this.#json(this.#address(path, parameters), signal ? { signal } : {});
   }
 
   /** Rejects with ApiFailure, or with the signal's reason when it was aborted. */

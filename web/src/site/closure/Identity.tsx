@@ -1,9 +1,10 @@
 import type { ClosureDetail } from "../api/types.ts";
-import { closurePath } from "../state/route.ts";
+import { closurePath, startPath } from "../state/route.ts";
 import { Card } from "../ui/Card.tsx";
 import { Command } from "../ui/Command.tsx";
 import { Copy } from "../ui/Copy.tsx";
 import { Digest } from "../ui/Digest.tsx";
+import { Link } from "../ui/Link.tsx";
 
 /** The digests that are the closure, an address that never means anything else, and commands for one's own machine. */
 export function Identity({ detail }: { readonly detail: ClosureDetail }) {
@@ -20,6 +21,14 @@ export function Identity({ detail }: { readonly detail: ClosureDetail }) {
         <p className="row">
           <a href={permanent}>Permanent link</a>
           <Copy text={new URL(permanent, document.baseURI).href} what="the permanent link" />
+        </p>
+      </Card>
+      <Card title="With others">
+        <p className="soft">Train it further, or again, over many browsers and machines.</p>
+        <p>
+          <Link className="button button-plain" href={startPath(ref)}>
+            Train together
+          </Link>
         </p>
       </Card>
       <Card title="On your machine">

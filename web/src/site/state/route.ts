@@ -5,6 +5,10 @@ export type Route =
   | { readonly page: "closure"; readonly ref: string }
   | { readonly page: "datasets"; readonly search: URLSearchParams }
   | { readonly page: "dataset"; readonly ref: string }
+  | { readonly page: "sessions" }
+  | { readonly page: "start"; readonly search: URLSearchParams }
+  | { readonly page: "session"; readonly ref: string }
+  | { readonly page: "join"; readonly ref: string }
   | { readonly page: "about" }
   | { readonly page: "missing"; readonly path: string };
 
@@ -15,11 +19,15 @@ export function parseRoute(path: string, search = ""): Route {
   if (trimmed === "") return { page: "closures", search: parameters };
   if (trimmed === "/d") return { page: "datasets", search: parameters };
   if (trimmed === "/about") return { page: "about" };
-  const found = /^\/([cd])\/(.+)$/.exec(trimmed);
+  if (trimmed === "/sessions") return { page: "sessions" };
+  if (trimmed === "/sessions/new") return { page: "start", search: parameters };
+  const found = /^\/(c|d|s|join)\/(.+)$/.exec(trimmed);
   const ref = found?.[2] === undefined ? undefined : decode(found[2]);
   if (found === null || ref === undefined) return { page: "missing", path };
-  return { page: found[1] === "c" ? "closure" : "dataset", ref };
+  return { page: pages[found[1] as keyof typeof pages], ref };
 }
+
+const pages = { c: "closure", d: "dataset", s: "session", join: "join" } as const;
 
 /** decodeURIComponent, but undefined for what it cannot read. */
 function decode(text: string): string | undefined {
@@ -53,4 +61,17 @@ export function closurePath(ref: string): string {
 
 export function datasetPath(ref: string): string {
   return `/d/${pathOf(ref)}`;
+}
+
+export function sessionPath(id: string): string {
+  return `/s/${encodeURIComponent(id)}`;
+}
+
+export function joinPath(id: string): string {
+  return `/join/${encodeURIComponent(id)}`;
+}
+
+/** Where a session is begun: of a closure, if one is named. */
+export function startPath(ref?: string): string {
+  return ref === undefined ? "/sessions/new" : `/sessions/new?closure=${encodeURIComponent(ref)}`;
 }

@@ -65,13 +65,14 @@ function Trial({ closure }: { readonly closure: ClosureDetail }) {
       </div>
     );
   }
-  return <Asking model={model} closure={closure} />;
+  const probabilities = isClass(model.records.layout.target) && closure.closure.model.loss !== "mean-squared-error";
+  return <Asking model={model} probabilities={probabilities} />;
 }
 
-function Asking({ model, closure }: { readonly model: Model; readonly closure: ClosureDetail }) {
-  const { input, target } = model.records.layout;
+/** The form that suits a model's input. */
+export function Asking({ model, probabilities }: { readonly model: Model; readonly probabilities: boolean }) {
+  const { input } = model.records.layout;
   const [failure, setFailure] = useState<FailureData>();
-  const probabilities = isClass(target) && closure.closure.model.loss !== "mean-squared-error";
   const fail = (thrown: unknown) => setFailure(encodeFailure(thrown));
   if (failure) return <FailureNote failure={failure} />;
   if (isPicture(input)) return <PictureInput model={model} probabilities={probabilities} onFailure={fail} />;

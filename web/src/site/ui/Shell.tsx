@@ -8,6 +8,7 @@ import "./shell.css";
 const places = [
   { href: "/", label: "Closures", pages: ["closures", "closure"] },
   { href: "/d", label: "Datasets", pages: ["datasets", "dataset"] },
+  { href: "/sessions", label: "Sessions", pages: ["sessions", "start", "session", "join"] },
   { href: "/about", label: "About", pages: ["about"] },
 ];
 

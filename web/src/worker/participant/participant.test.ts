@@ -58,7 +58,7 @@ describe("a participant", () => {
       memory: 1 << 20,
     });
     expect(await peers[1]?.hear("hello")).toMatchObject({ workers: 3, name: "Ada" });
-    const proofs = await session.replica.prove(0, 3, 1);
+    const proofs = await session.replica.prove(0, 3, 2);
     for (const peer of peers) {
       peer.say(await session.welcome({ proof: { microbatches: 3, rounds: 2 } }));
       expect(await peer.hear("ready")).toEqual({ type: "ready", step: -1, proofs });
@@ -212,8 +212,8 @@ describe("a participant", () => {
     await expect(stage.participant.ask({ ask: "model" })).rejects.toThrow("not here yet");
     const peer = await stage.dialled();
     expect(await peer.hear("hello")).toMatchObject({ role: "track", workers: 0 });
-    peer.say(await session.welcome());
-    await peer.hear("ready");
+    peer.say(await session.welcome({ proof: { microbatches: 2, rounds: 2 } }));
+    expect(await peer.hear("ready")).toEqual({ type: "ready", step: -1 });
     for (let i = 0; i < 2; i++) peer.say(...(await session.alone()));
     await until(stage, (s) => s.step === 1);
     const file = await stage.participant.ask({ ask: "parameters" });

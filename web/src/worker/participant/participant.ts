@@ -294,7 +294,7 @@ export class Participant {
     const section = await team.begin({ plan, hyperparameters: snapshot.hyperparameters });
     if (epoch !== this.#epoch) throw new Stopped(); // nobody waits for this any more
     if (this.#connection) this.#connection.updateLimit = packedLimit(section);
-    if (proof.microbatches === 0 || proof.rounds === 0) return {};
+    if (proof.microbatches === 0 || proof.rounds === 0 || this.#state.role === "track") return {};
     this.#set({ phase: "proving" });
     return { proofs: await team.prove(snapshot.step + 1, proof.microbatches, proof.rounds) };
   }
@@ -356,6 +356,7 @@ export class Participant {
         return;
       }
       case "checkpoint":
+        if (message.step !== this.#state.step) return; // of a state that was replaced meanwhile
         this.#watch(team.digests().then(({ run }) => connection.send({ type: "digest", step: message.step, run })));
         return;
       case "status":
