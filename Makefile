@@ -140,6 +140,11 @@ accuracy: build ## real datasets: make accuracy DATA=folder with mnist/, optdigi
 	@test -n "$(DATA)" || (echo "make accuracy DATA=DIR: name the folder of the datasets" >&2; exit 2)
 	REPRISE=bin/reprise fixtures/accuracy.sh "$(DATA)"
 
+.PHONY: aggregation
+aggregation: build ## what the width of gradients and local steps cost in accuracy: make aggregation DATA=folder with mnist/
+	@test -n "$(DATA)" || (echo "make aggregation DATA=DIR: name the folder of the datasets" >&2; exit 2)
+	REPRISE=bin/reprise fixtures/aggregation.sh "$(DATA)"
+
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$(go list ./...); do \
