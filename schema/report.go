@@ -112,6 +112,19 @@ type ListEntry struct {
 	Withdrawn string `json:"withdrawn,omitempty"`
 }
 
+// SearchReport answers `reprise search --json`.
+type SearchReport struct {
+	Total  int64                   `json:"total"`
+	Items  []ListEntry             `json:"items"`
+	Facets map[string][]FacetValue `json:"facets"` // each counts what the other filters leave
+}
+
+// FacetValue is a value of a facet, and how many have it.
+type FacetValue struct {
+	Value string `json:"value"`
+	Count int64  `json:"count"`
+}
+
 // PublishReport answers `reprise publish --json`.
 type PublishReport struct {
 	Name    string `json:"name"`

@@ -45,6 +45,7 @@ func TestReports(t *testing.T) {
 		"gc":                  {schema.KindCollectReport, schema.CollectReport{DryRun: true, Kept: 1, Blobs: 2, Bytes: 3}},
 		"login":               {schema.KindLoginReport, schema.LoginReport{Server: "zoo.example.org", Username: "token", File: "config.json"}},
 		"logout":              {schema.KindLogoutReport, schema.LogoutReport{Server: "zoo.example.org", Removed: true}},
+		"search":              {schema.KindSearchReport, schema.SearchReport{Total: 1, Items: []schema.ListEntry{{Name: "mnist", Version: "1.0.0", Digest: d, Kind: "closure"}}, Facets: map[string][]schema.FacetValue{"task": {{Value: "x", Count: 1}}}}},
 		"publish":             {schema.KindPublishReport, schema.PublishReport{Name: "mnist", Version: "1.0.0", Digest: d}},
 		"dataset":             {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Classes: []string{"0"}, Splits: map[string]int64{"train": 1}, Record: exampleRecord()}},
 		"dataset of numbers":  {schema.KindDatasetReport, schema.DatasetReport{Name: "mnist", Version: "1.0.0", Digest: d, Splits: map[string]int64{}, Record: exampleRecord()}},

@@ -41,6 +41,7 @@ const (
 	KindFsckReport     DocumentKind = "fsck"
 	KindCollectReport  DocumentKind = "gc"
 	KindListReport     DocumentKind = "list"
+	KindSearchReport   DocumentKind = "search"
 	KindPublishReport  DocumentKind = "publish"
 	KindDatasetReport  DocumentKind = "dataset-report"
 	KindPredictReport  DocumentKind = "predict"
@@ -69,7 +70,7 @@ func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindWithdrawal, KindWithdrawReport,
-		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindPublishReport,
+		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindSearchReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindLoginReport, KindLogoutReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindTokenReport, KindTokenList, KindSessionReport, KindJoinReport, KindFailure,
 	}

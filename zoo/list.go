@@ -38,7 +38,7 @@ func List(ctx context.Context, s Store) ([]schema.ListEntry, error) {
 			if err != nil || len(versions) == 0 {
 				return err
 			}
-			entry, err := listEntry(ctx, s, name, latest(versions))
+			entry, err := listEntry(ctx, s, name, Latest(versions))
 			found[i] = &entry
 			return err
 		})

@@ -44,7 +44,7 @@ func Resolve(ctx context.Context, s Store, reference string) (Resolved, error) {
 	if len(versions) == 0 {
 		return Resolved{}, unknownName(ctx, s, ref.Name)
 	}
-	version := latest(versions)
+	version := Latest(versions)
 	e, err := s.Version(ctx, ref.Name, version)
 	return Resolved{Name: ref.Name, Version: version, Entry: e}, err
 }
@@ -122,12 +122,16 @@ func unknownSelector(ctx context.Context, s Store, name, selector string) error 
 	return fmt.Errorf("%s:%s: %w: %s has %s", name, selector, ErrNotFound, name, strings.Join(has, " and "))
 }
 
-// latest is what a name alone means, of its versions in ascending order.
-func latest(versions []string) string {
+// Latest is what a name alone means, of its versions in ascending order: the highest release, else the highest pre-release. Of none
+// it is the empty string.
+func Latest(versions []string) string {
 	for _, v := range slices.Backward(versions) {
 		if !schema.IsPrerelease(v) {
 			return v
 		}
+	}
+	if len(versions) == 0 {
+		return ""
 	}
 	return versions[len(versions)-1]
 }

@@ -196,6 +196,21 @@ type Presigner interface {
 	PresignOrigin(ctx context.Context) (string, error)
 }
 
+// Scanner can list what there is in a few requests, for those who keep an index. Without it they ask name by name.
+type Scanner interface {
+	// ScanVersions yields every version of every name, in any order. An error is yielded last, with the zero value.
+	ScanVersions(ctx context.Context) iter.Seq2[NamedVersion, error]
+
+	// ScanReferrers yields every subject and object about it, in any order. An error is yielded last, with the zero value.
+	ScanReferrers(ctx context.Context) iter.Seq2[Marker, error]
+}
+
+// NamedVersion is a version of a name.
+type NamedVersion struct{ Name, Version string }
+
+// Marker says that there is an object about a subject.
+type Marker struct{ Subject, Referrer schema.Digest }
+
 // PathFinder keeps blobs as files of this machine.
 type PathFinder interface {
 	// Path returns the file of a blob, which nobody may change, or ErrNotFound. Its bytes are not verified.

@@ -72,3 +72,17 @@ func TagOf(file string) (string, bool) {
 func NameOf(entryPath string) string {
 	return strings.TrimPrefix(path.Dir(path.Dir(entryPath)), RefsPath+"/")
 }
+
+// ScannedVersion reads name and version from a path of the tree; what is no entry of a version is false.
+func ScannedVersion(p string) (NamedVersion, bool) {
+	name := NameOf(p)
+	version, ok := VersionOf(path.Base(p))
+	return NamedVersion{name, version}, ok && schema.CheckName(name) == nil && VersionPath(name, version) == p
+}
+
+// ScannedMarker reads subject and referrer from a path of the tree; what is no marker is false.
+func ScannedMarker(p string) (Marker, bool) {
+	referrer, ok := ReferrerOf(path.Base(p))
+	subject, err := schema.DigestFromHex(path.Base(path.Dir(p)))
+	return Marker{subject, referrer}, ok && err == nil && ReferrerPath(subject, referrer) == p
+}

@@ -40,19 +40,23 @@ func (a *app) entries(ctx context.Context, ask func(context.Context, zoo.Store) 
 			a.note("the store is empty")
 			return
 		}
-		t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-		fmt.Fprintln(t, "name\tversion\tkind\tcreated\tdigest")
-		for _, e := range list {
-			digest := e.Digest.Short()
-			if a.verbose {
-				digest = e.Digest.String()
-			}
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", e.Name, e.Version, e.Kind, orDash(e.Created), digest)
-			if e.Withdrawn != "" {
-				fmt.Fprintf(t, "\twithdrawn: %s", oneLine(e.Withdrawn))
-			}
-			fmt.Fprintln(t)
-		}
-		t.Flush() // the writer below remembers errors
+		a.printEntries(w, list)
 	})
+}
+
+func (a *app) printEntries(w io.Writer, list []schema.ListEntry) {
+	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	fmt.Fprintln(t, "name\tversion\tkind\tcreated\tdigest")
+	for _, e := range list {
+		digest := e.Digest.Short()
+		if a.verbose {
+			digest = e.Digest.String()
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s", e.Name, e.Version, e.Kind, orDash(e.Created), digest)
+		if e.Withdrawn != "" {
+			fmt.Fprintf(t, "\twithdrawn: %s", oneLine(e.Withdrawn))
+		}
+		fmt.Fprintln(t)
+	}
+	t.Flush() // the writer below remembers errors
 }

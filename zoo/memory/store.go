@@ -32,6 +32,7 @@ var (
 	_ zoo.BlobLister  = (*Store)(nil)
 	_ zoo.BlobDeleter = (*Store)(nil)
 	_ zoo.Sweeper     = (*Store)(nil)
+	_ zoo.Scanner     = (*Store)(nil)
 	_ zoo.RangeReader = (*Store)(nil)
 	_ zoo.TagDeleter  = (*Store)(nil)
 )

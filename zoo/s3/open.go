@@ -35,6 +35,7 @@ var (
 	_ zoo.RangeReader = (*Store)(nil)
 	_ zoo.Presigner   = (*Store)(nil)
 	_ zoo.Sweeper     = (*Store)(nil)
+	_ zoo.Scanner     = (*Store)(nil)
 	_ zoo.IndexWriter = (*Store)(nil)
 )
 

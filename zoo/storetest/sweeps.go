@@ -149,4 +149,47 @@ var sweepTests = []test{
 		wantErr(t, "WriteIndex", w.WriteIndex(cancelled(t), []byte("{}")), context.Canceled)
 		wantEmpty(t, s)
 	}},
+	{"scans list every version and every marker", func(t *testing.T, s zoo.Store) {
+		scanner, ok := s.(zoo.Scanner)
+		if !ok {
+			return
+		}
+		want := map[any]bool{}
+		for _, v := range []zoo.NamedVersion{{Name: name, Version: "1.0.0"}, {Name: name, Version: "1.1.0-rc.1"}, {Name: "alice/" + name, Version: "1.0.0"}} {
+			check(t, s.PutVersion(t.Context(), v.Name, v.Version, stored(t, s, v.Name, v.Version)))
+			want[v] = true
+		}
+		check(t, s.SwapTag(t.Context(), name, "best", schema.Digest{}, stored(t, s, name, "tagged")))
+		subject := schema.DigestOf([]byte("subject"))
+		for _, text := range []string{"a", "b"} {
+			e := record(t, s, name, subject, text)
+			check(t, s.PutReferrer(t.Context(), subject, e))
+			want[zoo.Marker{Subject: subject, Referrer: e.Digest}] = true
+		}
+		got := map[any]bool{}
+		for v, err := range scanner.ScanVersions(t.Context()) {
+			check(t, err)
+			got[v] = true
+		}
+		for m, err := range scanner.ScanReferrers(t.Context()) {
+			check(t, err)
+			got[m] = true
+		}
+		for one := range want {
+			if !got[one] {
+				t.Errorf("not listed: %v", one)
+			}
+			delete(got, one)
+		}
+		for one := range got {
+			t.Errorf("listed: %v", one)
+		}
+		for _, err := range scanner.ScanVersions(cancelled(t)) {
+			wantErr(t, "ScanVersions", err, context.Canceled)
+		}
+		for _, err := range scanner.ScanReferrers(t.Context()) {
+			check(t, err)
+			break // a caller may stop at any time
+		}
+	}},
 }

@@ -42,6 +42,7 @@ var typeNames = map[string]string{
 	"fsck":           "FsckReport",
 	"gc":             "CollectReport",
 	"list":           "ListReport",
+	"search":         "SearchReport",
 	"publish":        "PublishReport",
 	"dataset-report": "DatasetReport",
 	"predict":        "PredictReport",

@@ -670,6 +670,18 @@ export type ListReport = readonly {
   readonly withdrawn?: string;
 }[];
 
+/** What reprise search --json prints. */
+export type SearchReport = {
+  readonly facets: {
+    readonly [key: string]: readonly {
+      readonly count: Count;
+      readonly value: string;
+    }[];
+  };
+  readonly items: ListReport;
+  readonly total: Count;
+};
+
 /** What reprise publish --json prints. */
 export type PublishReport = {
   readonly digest: Digest;

@@ -1,0 +1,36 @@
+package s3
+
+import (
+	"context"
+	"iter"
+
+	"github.com/reprise-ml/reprise/zoo"
+)
+
+// ScanVersions implements zoo.Scanner.
+func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.NamedVersion, error] {
+	return scan(ctx, s, zoo.RefsPath+"/", zoo.ScannedVersion)
+}
+
+// ScanReferrers implements zoo.Scanner.
+func (s *Store) ScanReferrers(ctx context.Context) iter.Seq2[zoo.Marker, error] {
+	return scan(ctx, s, zoo.ReferrersPath+"/", zoo.ScannedMarker)
+}
+
+// scan yields what the objects under a folder stand for: a request for each thousand.
+func scan[T any](ctx context.Context, s *Store, folder string, of func(path string) (T, bool)) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		for o, err := range s.list(ctx, folder) {
+			if err != nil {
+				var none T
+				yield(none, s.fail(folder, false, err))
+				return
+			}
+			if one, ok := of(o.path); ok && !yield(one, nil) {
+				return
+			}
+		}
+	}
+}
