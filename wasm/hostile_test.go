@@ -64,6 +64,10 @@ func TestHostileSpecifications(t *testing.T) {
 			local(func(*schema.Aggregation) {})(r)
 			r.Algorithm.Optimizer = schema.Component{Kind: "adam"}
 		}, "algorithm.optimizer"},
+		{"local steps with adagrad", func(r *schema.Resolved) {
+			local(func(*schema.Aggregation) {})(r)
+			r.Algorithm.Optimizer = schema.Component{Kind: "adagrad"}
+		}, "algorithm.optimizer"},
 		{"steps without their mode", local(func(g *schema.Aggregation) { g.Mode = "gradient" }), "algorithm.aggregation.steps"},
 		{"no microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize = 0 }, "algorithm.microbatchSize"},
 		{"negative microbatch", func(r *schema.Resolved) { r.Algorithm.MicrobatchSize = -4 }, "algorithm.microbatchSize"},

@@ -21,6 +21,7 @@ func (a adagrad) Rule(attributes map[string]any) Rule {
 	return Rule{
 		Hyperparameters: hyperparameters(attributes, a.quantities()...),
 		Slots:           []string{"accumulator"},
+		LeastSteps:      64, // as adam's, the first steps are as large as the rate
 		Tensor: func(u *Update) func(Values) {
 			rate, eps := u.Splat(func() { u.Get(u.Rate) }), u.SplatHyper("epsilon")
 			return func(x Values) {
