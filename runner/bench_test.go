@@ -90,7 +90,7 @@ func BenchmarkWorkers(b *testing.B) {
 				}
 				step := int64(0)
 				for b.Loop() {
-					if _, err := team.Step(b.Context(), step, 8); err != nil {
+					if _, err := team.Step(b.Context(), step, runner.First(8)); err != nil {
 						b.Fatal(err)
 					}
 					step++
@@ -122,7 +122,7 @@ func BenchmarkAnswer(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := team.Step(ctx, 1, 2)
+		_, err := team.Step(ctx, 1, runner.First(2))
 		ended <- err
 	}()
 	var waits []time.Duration

@@ -126,7 +126,7 @@ func (s *server) answer(ctx context.Context, q request, payload []byte) (reply, 
 	case opSet:
 		return reply{}, nil, s.team.Set(ctx, q.Name, q.Value)
 	case opStep:
-		c, err := s.team.Step(ctx, q.Step, q.End)
+		c, err := s.team.Step(ctx, q.Step, q.Ranges)
 		return reply{Counts: c}, nil, err
 	case opAccumulate:
 		b, err := s.team.Accumulate(ctx, q.Step, q.First, q.End)

@@ -45,8 +45,8 @@ func (c *child) Set(ctx context.Context, name string, value float64) error {
 }
 
 // Step implements Team.
-func (c *child) Step(ctx context.Context, step, microbatches int64) (Counts, error) {
-	answer, _, err := c.call(ctx, request{Op: opStep, Step: step, End: microbatches})
+func (c *child) Step(ctx context.Context, step int64, microbatches Ranges) (Counts, error) {
+	answer, _, err := c.call(ctx, request{Op: opStep, Step: step, Ranges: microbatches})
 	return answer.Counts, err
 }
 

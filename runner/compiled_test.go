@@ -180,7 +180,7 @@ func TestInjectedInfinity(t *testing.T) {
 			if err := x.Load(t.Context(), tensors); err != nil {
 				t.Fatal(err)
 			}
-			_, err = x.Step(t.Context(), 1, 3)
+			_, err = x.Step(t.Context(), 1, runner.First(3))
 			if _, ok := errors.AsType[*runner.EngineError](err); !ok {
 				t.Fatalf("%v, %s: got %v, want *EngineError", value, how, err)
 			}

@@ -75,7 +75,7 @@ func TestHostileEngines(t *testing.T) {
 				if err := x.Init(t.Context(), 1); err != nil {
 					t.Fatal(err)
 				}
-				_, err = x.Step(t.Context(), 1, 2)
+				_, err = x.Step(t.Context(), 1, runner.First(2))
 				trap, trapped := errors.AsType[*runner.TrapError](err)
 				want, ok := reasons[h.Name]
 				if ok && (!trapped || len(trap.Reason) < len(want) || trap.Reason[:len(want)] != want) {
@@ -103,7 +103,7 @@ func TestParentAnswers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := team.Step(ctx, 1, 2)
+		_, err := team.Step(ctx, 1, runner.First(2))
 		ended <- err
 	}()
 	requests, served := make(chan int), 0
@@ -136,7 +136,7 @@ func TestDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 { // and it stays so
-		if _, err := team.Step(t.Context(), 1, 2); !errors.Is(err, runner.ErrDeadline) {
+		if _, err := team.Step(t.Context(), 1, runner.First(2)); !errors.Is(err, runner.ErrDeadline) {
 			t.Errorf("got %v, want ErrDeadline", err)
 		}
 	}

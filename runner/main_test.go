@@ -50,7 +50,7 @@ func stuckParent() {
 			fmt.Println(strings.TrimSpace(string(pids)))
 		}
 	}
-	_, err = team.Step(ctx, 1, 2)
+	_, err = team.Step(ctx, 1, runner.First(2))
 	fmt.Println(err)
 	os.Exit(1)
 }

@@ -126,7 +126,7 @@ func (r *replaying) run(ctx context.Context) error {
 func (r *replaying) train(ctx context.Context, team Team, plan Plan, journal []byte) error {
 	lines := &comparison{recorded: journal, last: r.options.To, report: r.report}
 	o := TrainOptions{Progress: r.options.Progress, Journal: lines}
-	o.Events = recordedEvents(journal)
+	o.Events, o.Merged = recorded(journal)
 	if r.options.From > 0 {
 		tensors, err := r.archive.Snapshot(ctx, r.options.From)
 		if err != nil {
@@ -147,17 +147,22 @@ func (r *replaying) train(ctx context.Context, team Team, plan Plan, journal []b
 	return r.conclude(ctx, result)
 }
 
-// recordedEvents are the changes of hyper-parameters in a journal. A line that cannot be read is none: comparing will name
-// it.
-func recordedEvents(journal []byte) []schema.JournalLine {
+// recorded are the changes of hyper-parameters in a journal, and the microbatches that its steps merged: what a session decided. A line
+// that cannot be read is neither: comparing will name it.
+func recorded(journal []byte) ([]schema.JournalLine, map[int64]Ranges) {
 	var events []schema.JournalLine
+	merged := map[int64]Ranges{}
 	for text := range bytes.Lines(journal) {
 		line, err := schema.ReadJournalLine(schema.PathJournal, bytes.TrimSuffix(text, []byte("\n")))
-		if err == nil && line.Type == schema.LineEvent && line.Event == eventHyperparameter {
+		switch {
+		case err != nil:
+		case line.Type == schema.LineEvent && line.Event == eventHyperparameter:
 			events = append(events, *line)
+		case line.Type == schema.LineStep:
+			merged[line.Step] = line.Microbatches
 		}
 	}
-	return events
+	return events, merged
 }
 
 // conclude compares the last state with the archived one.

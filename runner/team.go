@@ -23,8 +23,8 @@ type Team interface {
 	// Set changes a hyper-parameter, which holds until it is set again: Init and Load leave it as it is.
 	Set(ctx context.Context, name string, value float64) error
 
-	// Step runs microbatches 0 … microbatches−1 of a step and applies their sum.
-	Step(ctx context.Context, step, microbatches int64) (Counts, error)
+	// Step runs these microbatches of a step and applies their sum.
+	Step(ctx context.Context, step int64, microbatches Ranges) (Counts, error)
 	// Accumulate runs the microbatches [first, end) of a step and returns the region accumulators: their sum.
 	Accumulate(ctx context.Context, step, first, end int64) ([]byte, error)
 	// Apply ends a step with these accumulators, the sum of all its microbatches.
@@ -41,6 +41,47 @@ type Team interface {
 
 	// Close releases the team, and waits until it has ended.
 	Close() error
+}
+
+// Ranges are microbatches of a step, each range [first, end); in order, and without touching each other, as journals record them.
+type Ranges [][2]int64
+
+// First are the first n microbatches.
+func First(n int64) Ranges { return Ranges{{0, n}} }
+
+// Len is their number.
+func (r Ranges) Len() (n int64) {
+	for _, one := range r {
+		n += one[1] - one[0]
+	}
+	return n
+}
+
+// at is the k-th of them.
+func (r Ranges) at(k int64) int64 {
+	for _, one := range r {
+		if n := one[1] - one[0]; k >= n {
+			k -= n
+		} else {
+			return one[0] + k
+		}
+	}
+	return -1
+}
+
+// check refuses what a step of an engine cannot be made of.
+func (r Ranges) check(s *schema.EngineSection) error {
+	last := int64(-1)
+	for _, one := range r {
+		if one[0] <= last && last >= 0 || one[0] < 0 || one[0] >= one[1] {
+			return schema.Invalidf("microbatches", "", "%v are not ranges in order", [][2]int64(r))
+		}
+		last = one[1]
+	}
+	if n := r.Len(); n < 1 || n > s.MaxMicrobatches {
+		return schema.Invalidf("microbatches", "", "%d of a step; the engine sums at least 1 and at most %d", n, s.MaxMicrobatches)
+	}
+	return nil
 }
 
 // Counts are the reserved segments of a step, where the engine has them.

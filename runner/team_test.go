@@ -65,7 +65,7 @@ func observe(t *testing.T, team runner.Team) outcome {
 	must(team.Set(ctx, "rate", 0.003))
 	var o outcome
 	for step := range int64(4) {
-		c, err := team.Step(ctx, step, 7)
+		c, err := team.Step(ctx, step, runner.First(7))
 		must(err)
 		o.Counts = append(o.Counts, c)
 	}
@@ -150,13 +150,13 @@ func TestLowestFailureIsReported(t *testing.T) {
 			if err := team.Init(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
-			_, err := team.Step(t.Context(), 1, 20)
+			_, err := team.Step(t.Context(), 1, runner.First(20))
 			want := &runner.MicrobatchError{Step: 1, Microbatch: 3, Err: &runner.EngineError{Export: "accumulate", Status: 1, Text: "a record is marked"}}
 			if diff := diff(error(want), err); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 			// A status leaves the engine usable.
-			if _, err := team.Step(t.Context(), 1, 2); err != nil {
+			if _, err := team.Step(t.Context(), 1, runner.First(2)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -171,12 +171,12 @@ func TestTrapsEndTeams(t *testing.T) {
 			if err := team.Init(t.Context(), 0); err != nil {
 				t.Fatal(err)
 			}
-			_, err := team.Step(t.Context(), 1, 2)
+			_, err := team.Step(t.Context(), 1, runner.First(2))
 			want := &runner.StepError{Step: 1, Err: &runner.TrapError{Export: "apply", Reason: "unreachable"}}
 			if diff := diff(error(want), err); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if _, err := team.Step(t.Context(), 1, 2); !errors.Is(err, runner.ErrDead) {
+			if _, err := team.Step(t.Context(), 1, runner.First(2)); !errors.Is(err, runner.ErrDead) {
 				t.Errorf("after the trap: %v, want ErrDead", err)
 			}
 		})
@@ -189,8 +189,8 @@ func TestTeamRefuses(t *testing.T) {
 		name string
 		call func(team runner.Team) error
 	}{
-		{"more microbatches than sums can hold", func(team runner.Team) error { _, err := team.Step(ctx, 1, 1001); return err }},
-		{"no microbatches", func(team runner.Team) error { _, err := team.Step(ctx, 1, 0); return err }},
+		{"more microbatches than sums can hold", func(team runner.Team) error { _, err := team.Step(ctx, 1, runner.First(1001)); return err }},
+		{"no microbatches", func(team runner.Team) error { _, err := team.Step(ctx, 1, runner.First(0)); return err }},
 		{"accumulators of another engine", func(team runner.Team) error { _, err := team.Apply(ctx, 1, []byte{1}); return err }},
 		{"records beyond the end", func(team runner.Team) error { _, err := team.Correct(ctx, schema.RoleTest, 0, 42); return err }},
 		{"inputs that are not whole", func(team runner.Team) error { _, err := team.Predict(ctx, []byte{1, 2, 3}); return err }},
@@ -255,7 +255,7 @@ func TestCancelBetweenMicrobatches(t *testing.T) {
 	if err := team.Init(ctx, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := team.Step(ctx, 1, 100); !errors.Is(err, context.Canceled) {
+	if _, err := team.Step(ctx, 1, runner.First(100)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

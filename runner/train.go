@@ -36,6 +36,8 @@ type TrainOptions struct {
 	From *From
 	// Events are changes of hyper-parameters, each with a value, before their steps run.
 	Events []schema.JournalLine
+	// Merged are the microbatches of steps that are not to have those of the plan, as steps of timed sessions.
+	Merged map[int64]Ranges
 }
 
 // DefaultSnapshotEvery bounds what is lost when a process is killed.
@@ -131,7 +133,7 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.journal.write(t.plan.Header()); err != nil {
 		return err
 	}
-	if _, err := t.team.Step(ctx, 0, t.plan.Microbatches()); err != nil {
+	if _, err := t.team.Step(ctx, 0, First(t.plan.Microbatches())); err != nil {
 		return err
 	}
 	t.began(0)
@@ -204,17 +206,21 @@ func (t *training) run(ctx context.Context) (*TrainResult, error) {
 
 // next runs one step and writes its line.
 func (t *training) next(ctx context.Context) error {
-	step, n := t.step+1, t.plan.Microbatches()
+	step := t.step + 1
+	merged, ok := t.options.Merged[step]
+	if !ok {
+		merged = First(t.plan.Microbatches())
+	}
 	if err := t.events(ctx, step); err != nil {
 		return err
 	}
 	t.meter.begin()
-	c, err := t.team.Step(ctx, step, n)
+	c, err := t.team.Step(ctx, step, merged)
 	if err != nil {
 		return err
 	}
 	t.meter.end(c)
-	if err := t.journal.write(StepLine(step, [][2]int64{{0, n}}, c)); err != nil {
+	if err := t.journal.write(StepLine(step, merged, c)); err != nil {
 		return err
 	}
 	t.began(step)
@@ -222,7 +228,7 @@ func (t *training) next(ctx context.Context) error {
 }
 
 // StepLine is the journal's line of a step that merged these ranges of microbatches.
-func StepLine(step int64, ranges [][2]int64, c Counts) schema.JournalLine {
+func StepLine(step int64, ranges Ranges, c Counts) schema.JournalLine {
 	return schema.JournalLine{
 		Type: schema.LineStep, Step: step, Microbatches: ranges,
 		Examples: c.Examples, Loss: c.Loss, Correct: c.Correct, Clipped: c.Clipped,

@@ -55,6 +55,7 @@ type request struct {
 	Step        int64                `json:"step,omitempty"`
 	First       int64                `json:"first,omitempty"`
 	End         int64                `json:"end,omitempty"`
+	Ranges      Ranges               `json:"ranges,omitempty"`
 	Name        string               `json:"name,omitempty"`
 	Value       float64              `json:"value,omitempty"`
 }

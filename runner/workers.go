@@ -140,8 +140,8 @@ func (w *Workers) Set(_ context.Context, name string, value float64) error {
 }
 
 // Step implements Team.
-func (w *Workers) Step(ctx context.Context, step, microbatches int64) (Counts, error) {
-	if err := w.accumulate(ctx, step, 0, microbatches); err != nil {
+func (w *Workers) Step(ctx context.Context, step int64, microbatches Ranges) (Counts, error) {
+	if err := w.accumulate(ctx, step, microbatches); err != nil {
 		return Counts{}, err
 	}
 	return w.apply(ctx, step)
@@ -149,7 +149,7 @@ func (w *Workers) Step(ctx context.Context, step, microbatches int64) (Counts, e
 
 // Accumulate implements Team.
 func (w *Workers) Accumulate(ctx context.Context, step, first, end int64) ([]byte, error) {
-	if err := w.accumulate(ctx, step, first, end); err != nil {
+	if err := w.accumulate(ctx, step, Ranges{{first, end}}); err != nil {
 		return nil, err
 	}
 	return slices.Clone(w.engine.layout.accumulators.of(w.replicas[0].memory)), nil
@@ -167,10 +167,10 @@ func (w *Workers) Apply(ctx context.Context, step int64, accumulators []byte) (C
 	return w.apply(ctx, step)
 }
 
-// accumulate leaves the sum of the microbatches [first, end) in the accumulators of every replica.
-func (w *Workers) accumulate(ctx context.Context, step, first, end int64) error {
-	if first < 0 || first >= end || end-first > w.engine.section.MaxMicrobatches {
-		return schema.Invalidf("microbatches", "", "[%d, %d) of a step; the engine sums at most %d", first, end, w.engine.section.MaxMicrobatches)
+// accumulate leaves the sum of microbatches in the accumulators of every replica.
+func (w *Workers) accumulate(ctx context.Context, step int64, microbatches Ranges) error {
+	if err := microbatches.check(w.engine.section); err != nil {
+		return err
 	}
 	records, err := w.data.records(schema.RoleTrain)
 	if err != nil {
@@ -179,7 +179,8 @@ func (w *Workers) accumulate(ctx context.Context, step, first, end int64) error 
 	for _, r := range w.replicas {
 		clear(w.engine.layout.accumulators.of(r.memory))
 	}
-	err = w.share(ctx, first, end, func(r *replica, microbatch int64) error {
+	err = w.share(ctx, 0, microbatches.Len(), func(r *replica, k int64) error {
+		microbatch := microbatches.at(k)
 		if err := r.microbatch(ctx, records, step, microbatch); err != nil {
 			return &MicrobatchError{Step: step, Microbatch: microbatch, Err: err}
 		}

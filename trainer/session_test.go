@@ -499,3 +499,59 @@ func TestSessionChangesARate(t *testing.T) {
 	l.same(l.over(c.record.ID), want, journal)
 	group.Wait()
 }
+
+// A timed session takes what arrives; what it took is in the journal, and one process repeats it.
+func TestTimedSessionReplays(t *testing.T) {
+	l := newLaboratory(t)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 12), Mode: "timed", Seconds: 0.1})
+	var group sync.WaitGroup
+	for range 3 {
+		l.join(t.Context(), c.record.ID, &group, nil)
+	}
+	d := l.over(c.record.ID)
+	group.Wait()
+	if d.State != StatePublished {
+		t.Fatalf("%s: %s", d.State, d.Error)
+	}
+	p := l.published[0]
+	lines, err := schema.ReadJournal("journal", bytes.NewReader(p.files[schema.PathJournal]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := map[int64]runner.Ranges{}
+	different := 0
+	for _, line := range lines {
+		if line.Type == schema.LineStep {
+			merged[line.Step] = line.Microbatches
+			if len(line.Microbatches) != 1 || line.Microbatches[0] != [2]int64{0, 16} {
+				different++
+			}
+		}
+	}
+	if different == 0 {
+		t.Error("every step merged what a fixed one would: the test shows nothing")
+	}
+	job, err := l.prepare(t.Context(), Request{Specification: fmt.Sprintf(letters, 12)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := l.data(t.Context(), job.Document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	team, err := runner.Start(t.Context(), job.Engine, data, runner.TeamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer team.Close()
+	plan, err := runner.NewPlan(job.Document.Resolved(), job.Document.Engine.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var journal bytes.Buffer
+	r, err := runner.Train(t.Context(), team, plan, runner.TrainOptions{Journal: &journal, Merged: merged})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.same(d, r, journal.Bytes())
+}

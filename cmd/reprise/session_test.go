@@ -161,6 +161,18 @@ func TestSession(t *testing.T) {
 			t.Error(show.stdout)
 		}
 	})
+	t.Run("timed", func(t *testing.T) {
+		d := &desk{t, d.dir}
+		s := d.started(server, d.path("closure.yaml"), "--version", "4.0.0", "--mode", "timed", "--seconds", "0.1")
+		var group sync.WaitGroup
+		d.joining(&group, s.Join, 2)
+		over := d.over(server, s.ID)
+		group.Wait()
+		replay := report[schema.ReplayReport](d, schema.KindReplayReport, exitDone, "replay", "small:4.0.0")
+		if replay.Verdict != schema.VerdictIdentical || replay.Run != over.Run {
+			t.Errorf("%+v; session %s", replay, over.Run)
+		}
+	})
 	t.Run("stop", func(t *testing.T) {
 		d := &desk{t, d.dir}
 		s := d.started(server, d.path("closure.yaml"), "--version", "3.0.0")

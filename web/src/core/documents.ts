@@ -197,19 +197,51 @@ function readResult(v: Value): Result {
 /** A change of a hyper-parameter that a journal records. */
 export type Event = schema.JournalLineHyperparameter;
 
-/** Reads the events of a journal, in their order. */
-export function readEvents(journal: Uint8Array, path: string): Event[] {
+/** Microbatches of a step, [first, end). */
+export type Range = readonly [number, number];
+
+/** What was decided while a run went on, rather than before: a replay has to repeat it. */
+export interface Decisions {
+  /** Changes of hyper-parameters, in their order. */
+  readonly events: readonly Event[];
+  /** The microbatches that steps merged. A step that is not here has those of the algorithm. */
+  readonly merged: ReadonlyMap<number, readonly Range[]>;
+}
+
+export const noDecisions: Decisions = { events: [], merged: new Map() };
+
+/** Reads the decisions out of a journal. */
+export function readDecisions(journal: Uint8Array, path: string): Decisions {
   const lines = new TextDecoder().decode(journal).split("\n");
   if (lines.pop() !== "") throw new Failure("invalid", `${path}: its last line is cut short`);
-  return lines
-    .map((line, i) => Value.parse(`${path}, line ${i + 1}`, new TextEncoder().encode(line)))
-    .filter((line) => line.at("type").string() === "event")
-    .map((line) => ({
-      type: "event",
-      // A run whose engine changes on the way needs both engines; no release writes such a journal yet.
-      event: line.at("event").oneOf("hyperparameter"),
-      step: line.at("step").integer(),
-      name: line.at("name").string(),
-      value: line.at("value").number(),
-    }));
+  const events: Event[] = [];
+  const merged = new Map<number, Range[]>();
+  lines.forEach((text, i) => {
+    const line = Value.parse(`${path}, line ${i + 1}`, new TextEncoder().encode(text));
+    const type = line.at("type").string();
+    if (type === "event") {
+      events.push({
+        type: "event",
+        // A run whose engine changes on the way needs both engines; no release writes such a journal yet.
+        event: line.at("event").oneOf("hyperparameter"),
+        step: line.at("step").integer(),
+        name: line.at("name").string(),
+        value: line.at("value").number(),
+      });
+    } else if (type === "step") merged.set(line.at("step").integer(), readRanges(line.at("microbatches")));
+  });
+  return { events, merged };
+}
+
+/** Ranges are in order, and none touches the next. */
+function readRanges(v: Value): Range[] {
+  let last = -1;
+  return v.elements().map((item) => {
+    const [first, end, ...others] = item.elements().map((bound) => bound.integer());
+    if (first === undefined || end === undefined || others.length > 0 || first <= last || first >= end) {
+      throw item.invalid("is no range of microbatches after the one before");
+    }
+    last = end;
+    return [first, end];
+  });
 }

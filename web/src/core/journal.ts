@@ -1,7 +1,7 @@
 // The journal of a run: everything that a replay must reproduce, byte for byte.
 
 import type { JournalLine, JournalLineEvaluation } from "../gen/schema.ts";
-import type { Closure, Event } from "./documents.ts";
+import { type Closure, type Decisions, noDecisions } from "./documents.ts";
 import { canonical } from "./json.ts";
 import type { Run } from "./run.ts";
 
@@ -18,13 +18,13 @@ export function lineText(line: JournalLine): string {
 export async function* trainJournal(
   run: Run,
   closure: Closure,
-  events: readonly Event[] = [],
+  decisions: Decisions = noDecisions,
 ): AsyncGenerator<JournalLine, void, void> {
   const { specification, engine } = closure;
   const { seed, steps, evaluate } = closure.algorithm;
   yield { type: "header", step: 0, specification, engine, seed };
-  for await (const line of run.train(steps, events)) {
-    yield* events.filter((e) => e.step === line.step);
+  for await (const line of run.train(steps, decisions)) {
+    yield* decisions.events.filter((e) => e.step === line.step);
     yield line;
     if (line.step !== steps && !(evaluate && line.step % evaluate.every === 0)) continue;
     if (run.plan.records.test) yield await evaluation(run, line.step, run.plan.records.test.split);

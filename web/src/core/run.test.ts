@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { perceptron } from "../../fixtures/engine.ts";
 import { fixtureSteps, MemoryStore, putClosure } from "../../fixtures/store.ts";
 import type { JournalLine } from "../gen/schema.ts";
-import { type Event, readEvents } from "./documents.ts";
+import { type Decisions, type Event, noDecisions, readDecisions } from "./documents.ts";
 import { Engine } from "./engine.ts";
 import { lineText, trainJournal } from "./journal.ts";
 import { blobOf, type OpenClosure, openClosure, type Plan } from "./plan.ts";
@@ -33,7 +33,7 @@ class Classified extends LocalReplica {
 
 async function trained(n: number, events: readonly Event[] = [], plan = opened.plan): Promise<Run> {
   const run = await Run.open(plan, replicas(n));
-  for await (const _ of run.train(fixtureSteps, events));
+  for await (const _ of run.train(fixtureSteps, { ...noDecisions, events }));
   return run;
 }
 
@@ -119,7 +119,7 @@ describe("Run", () => {
     }
     const run = await Run.open(opened.plan, [new LocalReplica(store), new Stubborn(store)]);
     const event = { type: "event", event: "hyperparameter", name: "rate", step: 1, value: 1 } as const;
-    for await (const _ of run.train(2, [event]));
+    for await (const _ of run.train(2, { ...noDecisions, events: [event] }));
     await expect(run.digests()).rejects.toMatchObject({ kind: "diverged" });
   });
 
@@ -198,10 +198,10 @@ describe("LocalReplica", () => {
 });
 
 describe("trainJournal", () => {
-  async function journal(n: number, events: readonly Event[] = []): Promise<JournalLine[]> {
+  async function journal(n: number, decisions: Decisions = noDecisions): Promise<JournalLine[]> {
     const lines: JournalLine[] = [];
     const run = await Run.open(opened.plan, replicas(n));
-    for await (const line of trainJournal(run, opened.closure, events)) lines.push(line);
+    for await (const line of trainJournal(run, opened.closure, decisions)) lines.push(line);
     return lines;
   }
 
@@ -217,12 +217,42 @@ describe("trainJournal", () => {
 
   test("has an event before its step, and after the last step an evaluation and the digests", async () => {
     const event: Event = { type: "event", event: "hyperparameter", name: "rate", step: 2, value: 0.25 };
-    const lines = await journal(1, [event]);
+    const lines = await journal(1, { ...noDecisions, events: [event] });
     const types = lines.map((l) => `${l.type} ${l.step}`);
     expect(types.slice(0, 4)).toEqual(["header 0", "step 1", "event 2", "step 2"]);
     expect(types.slice(-3)).toEqual(["step 40", "evaluation 40", "checkpoint 40"]);
     const text = new TextEncoder().encode(lines.map(lineText).join(""));
-    expect(readEvents(text, "journal/train.jsonl")).toEqual([event]);
+    expect(readDecisions(text, "journal/train.jsonl").events).toEqual([event]);
+  });
+
+  test("repeats the microbatches that a session merged, from any number of replicas", async () => {
+    const decisions: Decisions = {
+      events: [],
+      merged: new Map([
+        [
+          3,
+          [
+            [0, 1],
+            [2, 6],
+          ],
+        ],
+      ]),
+    };
+    const [one, three] = await Promise.all([journal(1, decisions), journal(3, decisions)]);
+    expect(one).toEqual(three);
+    expect(one[3]).toMatchObject({
+      step: 3,
+      microbatches: [
+        [0, 1],
+        [2, 6],
+      ],
+      examples: 20,
+    });
+    const text = new TextEncoder().encode(one.map(lineText).join(""));
+    expect(readDecisions(text, "journal/train.jsonl").merged.get(3)).toEqual([
+      [0, 1],
+      [2, 6],
+    ]);
   });
 
   test("has the loss where there are no classes to count", async () => {
@@ -247,15 +277,20 @@ describe("trainJournal", () => {
   });
 });
 
-describe("readEvents", () => {
-  const read = (text: string) => () => readEvents(new TextEncoder().encode(text), "train.jsonl");
+describe("readDecisions", () => {
+  const read = (text: string) => () => readDecisions(new TextEncoder().encode(text), "train.jsonl");
   test.each([
     ["a journal cut short", '{"type":"step"}', "train.jsonl: its last line is cut short"],
-    ["a line that is not JSON", '{"type":"step"}\n{\n', "train.jsonl, line 2: it is not JSON"],
+    ["a line that is not JSON", '{"type":"header"}\n{\n', "train.jsonl, line 2: it is not JSON"],
     [
       "an event that it cannot follow",
       '{"type":"event","event":"engine"}\n',
       'train.jsonl, line 1: event: "engine" is not one of hyperparameter',
+    ],
+    [
+      "ranges that touch",
+      '{"type":"step","step":1,"microbatches":[[0,2],[2,3]]}\n',
+      "train.jsonl, line 1: microbatches[1]: is no range",
     ],
   ])("refuses %s", (_, text, message) => {
     expect(read(text)).toThrow(message);

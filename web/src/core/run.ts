@@ -3,7 +3,7 @@
 
 import type { JournalLineStep } from "../gen/schema.ts";
 import { type Accumulators, exact, merge, total } from "./accumulators.ts";
-import type { Event, Role } from "./documents.ts";
+import { type Decisions, noDecisions, type Range, type Role } from "./documents.ts";
 import type { RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
 import type { Plan, RecordsPlan } from "./plan.ts";
@@ -46,16 +46,20 @@ export class Run {
    * Trains from the seed: step 0, which only calibrates and is not counted, then steps 1 to the last, each yielded as
    * its line in the journal when every replica has ended it. Leaving the loop stops the run after a whole step.
    */
-  async *train(steps: number, events: readonly Event[] = []): AsyncGenerator<JournalLineStep, void, void> {
+  async *train(
+    steps: number,
+    { events, merged: ranges }: Decisions = noDecisions,
+  ): AsyncGenerator<JournalLineStep, void, void> {
     await Promise.all(this.#replicas.map((r) => r.init()));
     for (let step = 0; step <= steps; step++) {
       await this.#pace();
       for (const e of events.filter((each) => each.step === step)) {
         await Promise.all(this.#replicas.map((r) => r.setHyperparameter(e.name, e.value)));
       }
-      const merged = await this.#accumulate(step);
+      const microbatches = (step > 0 ? ranges.get(step) : undefined) ?? [[0, this.plan.microbatches] as const];
+      const merged = await this.#accumulate(step, microbatches);
       await Promise.all(this.#replicas.map((r) => r.apply(step, merged)));
-      if (step > 0) yield this.#line(step, merged);
+      if (step > 0) yield this.#line(step, microbatches, merged);
     }
   }
 
@@ -109,33 +113,41 @@ export class Run {
     return first;
   }
 
-  async #accumulate(step: number): Promise<Accumulators> {
-    const { microbatches } = this.plan;
-    const share = (i: number) => Math.floor((i * microbatches) / this.#replicas.length);
-    const [merged, ...others] = await Promise.all(
-      this.#replicas
-        .map((replica, i) => ({ replica, first: share(i), end: share(i + 1) }))
-        .filter(({ first, end }) => first < end)
-        .map(({ replica, first, end }) => replica.accumulate(step, first, end)),
+  async #accumulate(step: number, microbatches: readonly Range[]): Promise<Accumulators> {
+    const total = count(microbatches);
+    if (total > this.section.maxMicrobatches) {
+      const most = this.section.maxMicrobatches;
+      throw new Failure("invalid", `step ${step} has ${total} microbatches; the engine takes at most ${most}`);
+    }
+    const share = (i: number) => Math.floor((i * total) / this.#replicas.length);
+    const sums = await Promise.all(
+      this.#replicas.map(async (replica, i) => {
+        const own: Accumulators[] = [];
+        for (const [first, end] of part(microbatches, share(i), share(i + 1))) {
+          own.push(await replica.accumulate(step, first, end));
+        }
+        return own;
+      }),
     );
+    const [merged, ...others] = sums.flat();
     if (merged === undefined) throw new Failure("invalid", "a step needs at least one microbatch");
     for (const other of others) merge(this.section, merged, other);
     return merged;
   }
 
-  #line(step: number, merged: Accumulators): JournalLineStep {
-    const count = (name: string) => {
+  #line(step: number, microbatches: readonly Range[], merged: Accumulators): JournalLineStep {
+    const counted = (name: string) => {
       const value = total(this.section, merged, name);
       return value === undefined ? {} : { [name]: exact(name, value) };
     };
     return {
       type: "step",
       step,
-      microbatches: [[0, this.plan.microbatches]],
+      microbatches: microbatches.map(([first, end]) => [first, end]),
       examples: exact("examples", total(this.section, merged, "examples") ?? 0n),
-      ...count("loss"),
-      ...count("correct"),
-      ...count("clipped"),
+      ...counted("loss"),
+      ...counted("correct"),
+      ...counted("clipped"),
     };
   }
 
@@ -170,4 +182,21 @@ export class Run {
       }),
     );
   }
+}
+
+function count(ranges: readonly Range[]): number {
+  return ranges.reduce((sum, [first, end]) => sum + end - first, 0);
+}
+
+/** Those from the first to before the end, counted over all ranges. */
+function part(ranges: readonly Range[], first: number, end: number): Range[] {
+  let before = 0;
+  const found: Range[] = [];
+  for (const [from, to] of ranges) {
+    const a = Math.max(from, from + first - before);
+    const b = Math.min(to, from + end - before);
+    if (a < b) found.push([a, b]);
+    before += to - from;
+  }
+  return found;
 }

@@ -2,7 +2,7 @@
 
 import { type BlobRef, HttpBlobs } from "../core/blobs.ts";
 import { digestOf } from "../core/digest.ts";
-import { readEvents } from "../core/documents.ts";
+import { readDecisions } from "../core/documents.ts";
 import type { RunDigests } from "../core/engine.ts";
 import { Failure } from "../core/failure.ts";
 import { lineText, trainJournal } from "../core/journal.ts";
@@ -88,11 +88,12 @@ const commands = {
   async train(request: TrainRequest): Promise<TrainAnswer> {
     const { closure, plan } = await openClosure(blobs, request.closure);
     const recorded = closure.files.find((f) => f.role === "journal");
-    const events = recorded === undefined ? [] : readEvents(await blobs.read(blobOf(recorded)), recorded.path);
+    const decisions =
+      recorded === undefined ? undefined : readDecisions(await blobs.read(blobOf(recorded)), recorded.path);
     return withWorkers(request, async (replicas) => {
       const run = await Run.open(plan, replicas);
       const lines: JournalLine[] = [];
-      for await (const line of trainJournal(run, closure, events)) {
+      for await (const line of trainJournal(run, closure, decisions)) {
         progress(`step ${line.step} of ${closure.algorithm.steps}`);
         lines.push(line);
         if (line.type === "step" && line.step === request.stopAfter) break;

@@ -2,7 +2,7 @@
 // as it is made. The first difference ends it.
 
 import type { Closure } from "../../core/documents.ts";
-import { readEvents } from "../../core/documents.ts";
+import { readDecisions } from "../../core/documents.ts";
 import { Failure } from "../../core/failure.ts";
 import { trainJournal } from "../../core/journal.ts";
 import { blobOf, type OpenClosure, openClosure } from "../../core/plan.ts";
@@ -77,7 +77,7 @@ class Replaying {
     post({ type: "phase", phase: "training" });
     const comparison = new Comparison(recorded);
     const follow = this.#follower(closure);
-    for await (const line of trainJournal(run, closure, readEvents(journal, file.path))) {
+    for await (const line of trainJournal(run, closure, readDecisions(journal, file.path))) {
       this.difference = comparison.next(line);
       if (this.difference) return;
       this.lines = comparison.lines;
