@@ -22,6 +22,9 @@ func (s *Service) blob(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
+	if s.Presign != nil && c.Request.Method == http.MethodGet {
+		return s.Presign.redirect(c, d)
+	}
 	h := c.Writer.Header()
 	tag := `"` + d.String() + `"`
 	h.Set("Etag", tag)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -17,7 +18,6 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self' 'wasm-unsaf
 // securityHeaders are on every answer. The cross-origin ones make the page isolated: workers get precise clocks, and no other
 // site can embed or read what is served.
 var securityHeaders = [...][2]string{
-	{"Content-Security-Policy", contentSecurityPolicy},
 	{"Cross-Origin-Opener-Policy", "same-origin"},
 	{"Cross-Origin-Embedder-Policy", "require-corp"},
 	{"Cross-Origin-Resource-Policy", "same-origin"},
@@ -25,10 +25,18 @@ var securityHeaders = [...][2]string{
 	{"Referrer-Policy", "no-referrer"},
 }
 
-func secure(c *gin.Context) {
-	h := c.Writer.Header()
-	for _, header := range securityHeaders {
-		h.Set(header[0], header[1])
+// secure sets them. Pages may connect to the place to which blobs are redirected.
+func (s *Service) secure() gin.HandlerFunc {
+	policy := contentSecurityPolicy
+	if s.Presign != nil {
+		policy = strings.Replace(policy, "connect-src 'self'", "connect-src 'self' "+s.Presign.Origin, 1)
+	}
+	return func(c *gin.Context) {
+		h := c.Writer.Header()
+		for _, header := range securityHeaders {
+			h.Set(header[0], header[1])
+		}
+		h.Set("Content-Security-Policy", policy)
 	}
 }
 

@@ -35,6 +35,8 @@ type Options struct {
 	// MayStart says whether the token of a request may begin sessions; nil is nobody's. Without a token only the user of the server's own
 	// machine may.
 	MayStart func(r *http.Request) error
+	// Presign lets readers fetch blobs from the store's own place; nil sends them through this server.
+	Presign *Presign
 	// Assets are the files of the built site, with index.html; nil if it was not built.
 	Assets fs.FS
 	// Log is told of requests and failures; nil is silence.
@@ -152,7 +154,7 @@ func (s *Service) Handler() http.Handler {
 	e.HandleMethodNotAllowed = true
 	e.RedirectTrailingSlash = false
 	e.ForwardedByClientIP = false
-	e.Use(record(s.log), secure, survive(s.log))
+	e.Use(record(s.log), s.secure(), survive(s.log))
 	if s.Registry != nil {
 		e.Use(s.Registry.Guard)
 		s.Registry.Mount(e)

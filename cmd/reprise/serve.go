@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/trainer/ws"
 	"github.com/reprise-ml/reprise/web"
+	"github.com/reprise-ml/reprise/zoo"
 )
 
 // defaultAddress is reached from this machine alone: whoever wants more says so.
@@ -22,7 +24,7 @@ const defaultAddress = "127.0.0.1:8080"
 
 func serveCommand(a *app) *cobra.Command {
 	var address string
-	var derive bool
+	var derive, presign bool
 	var r registryFlags
 	c := &cobra.Command{
 		Use:   "serve [--addr HOST:PORT] [--anonymous-pull=false]",
@@ -36,6 +38,9 @@ The server is an OCI registry, too: docker, oras, crane, cosign and helm pull an
 needs a token (reprise token create); so does reading with --anonymous-pull=false, also on the site. Versions, such as
 1.0.0, never change once they are pushed; other tags move. Uploads that were cut off are kept for a week and gone on with.
 
+With --presign, browsers load blobs from the bucket itself, by URLs that are good for a quarter of an hour. The bucket must
+allow that to pages of this site (CORS).
+
 It ends at an interrupt, after the requests that are under way. Port 0 is any free one; with --json the answer names the
 address.`),
 		Example: `  reprise serve
@@ -45,10 +50,11 @@ address.`),
 			if derive {
 				return compileForParent(c.InOrStdin(), a.stdout)
 			}
-			return a.serve(c.Context(), address, r, nil)
+			return a.serve(c.Context(), address, presign, r, nil)
 		},
 	}
 	c.Flags().StringVar(&address, "addr", defaultAddress, "where to listen")
+	c.Flags().BoolVar(&presign, "presign", false, "let readers load blobs from the bucket itself")
 	r.add(c.Flags())
 	c.Flags().BoolVar(&derive, compileFlag, false, "compile the specification on standard input")
 	if err := c.Flags().MarkHidden(compileFlag); err != nil {
@@ -58,7 +64,7 @@ address.`),
 }
 
 // serve serves the store until the context ends; ready is told the address, unless it is nil.
-func (a *app) serve(ctx context.Context, address string, r registryFlags, ready func(url string)) error {
+func (a *app) serve(ctx context.Context, address string, direct bool, r registryFlags, ready func(url string)) error {
 	place := a.storePlace()
 	kind, err := kindOfStore(place)
 	if err != nil {
@@ -67,6 +73,16 @@ func (a *app) serve(ctx context.Context, address string, r registryFlags, ready 
 	s, err := a.openStore(ctx)
 	if err != nil {
 		return err
+	}
+	var presign *api.Presign
+	if direct {
+		presign, err = api.NewPresign(ctx, s)
+		if errors.Is(err, zoo.ErrUnsupported) {
+			return usagef("leave it out, or serve a store at s3://", "--presign: a store of the kind %s has no URLs for others", kind.name)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	var listen net.ListenConfig
 	l, err := listen.Listen(ctx, "tcp", address)
@@ -88,7 +104,7 @@ func (a *app) serve(ctx context.Context, address string, r registryFlags, ready 
 	defer sockets.Close()
 	options := api.Options{
 		Store: s, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
-		Registry: registry, MayStart: registry.MayPush, Assets: a.assets(), Log: log,
+		Registry: registry, Presign: presign, MayStart: registry.MayPush, Assets: a.assets(), Log: log,
 	}
 	if sessions != nil {
 		defer sessions.Close()

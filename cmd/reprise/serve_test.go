@@ -18,13 +18,13 @@ import (
 )
 
 // serving runs serve until the test ends, and returns where.
-func (d *desk) serving() string {
+func (d *desk) serving(more ...string) string {
 	d.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	out, in := io.Pipe()
 	ended := make(chan int, 1)
 	go func() {
-		code := run(ctx, []string{"--store", d.storePath(), "--json", "--quiet", "serve", "--addr", "127.0.0.1:0"}, in, io.Discard)
+		code := run(ctx, append([]string{"--store", d.storePath(), "--json", "--quiet", "serve", "--addr", "127.0.0.1:0"}, more...), in, io.Discard)
 		in.CloseWithError(errors.New("serve has ended"))
 		ended <- code
 	}()

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -38,4 +40,49 @@ func TestStoreInBucket(t *testing.T) {
 	}
 	d.refused(exitInvalid, []string{"holds credentials", "AWS_ACCESS_KEY_ID"}, "list", "--store", "s3://key:secret@bucket")
 	d.refused(exitInvalid, []string{"known are endpoint"}, "list", "--store", "s3://bucket?endpont=x")
+}
+
+// serve --presign sends readers of blobs to the bucket, and lets its pages connect there.
+func TestServePresigned(t *testing.T) {
+	server := s3test.Versitygw.Start(t, false)
+	t.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretKey)
+	place := server.Place()
+	d := withData(t)
+	published := d.published()
+	d.done("copy", "small", "--to", place)
+	site := d.serving("--store", place, "--presign", "--tokens", d.path("tokens"), "--spool", d.path("spool"))
+	blob := site + "blobs/sha256/" + published.Digest.Hex()
+	direct := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := direct.Get(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body.Close()
+	if r.StatusCode != http.StatusTemporaryRedirect || !strings.HasPrefix(r.Header.Get("Location"), server.Endpoint+"/") || r.Header.Get("Cache-Control") != "private, max-age=450" {
+		t.Errorf("%s: %v", r.Status, r.Header)
+	}
+	if policy := r.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "connect-src 'self' "+server.Endpoint+";") {
+		t.Errorf("policy %q", policy)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, blob, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Range", "bytes=0-0")
+	r, err = http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if b, err := io.ReadAll(r.Body); err != nil || string(b) != "{" || r.StatusCode != http.StatusPartialContent {
+		t.Errorf("%s: %q, %v", r.Status, b, err)
+	}
+	if r, err := direct.Head(blob); err != nil || r.StatusCode != http.StatusOK {
+		t.Errorf("HEAD: %v, %v", r, err)
+	}
+	if r, err := direct.Get(site + "blobs/sha256/" + strings.Repeat("0", 64)); err != nil || r.StatusCode != http.StatusNotFound {
+		t.Errorf("a blob that is not there: %v, %v", r, err)
+	}
+	d.refused(exitInvalid, []string{"has no URLs for others", "s3://"}, "serve", "--presign")
 }
