@@ -29,7 +29,7 @@ and the results that its authors claim. Anyone can recompute them, bit for bit.`
 		RunE:              func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&a.store, "store", "", "where closures and datasets live, such as ./zoo (default $REPRISE_STORE, else ./.reprise)")
+	flags.StringVar(&a.store, "store", "", "where closures and datasets live, such as ./zoo or s3://bucket/prefix (default $REPRISE_STORE, else ./.reprise)")
 	flags.BoolVar(&a.json, "json", false, "answer with one JSON document on standard output")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress and no notes")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "say more")

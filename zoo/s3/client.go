@@ -21,6 +21,9 @@ import (
 // stallTimeout ends a connection on which nothing moves: long enough for a server that puts a large object together.
 const stallTimeout = 2 * time.Minute
 
+// socketBuffer keeps the number of system calls of a large blob low.
+const socketBuffer = 64 << 10
+
 // newClient makes the client of a place, and says whether it signs its requests.
 func newClient(ctx context.Context, l Location, stall time.Duration) (*minio.Core, bool, error) {
 	u, err := url.Parse(l.Endpoint)
@@ -41,6 +44,7 @@ func newClient(ctx context.Context, l Location, stall time.Duration) (*minio.Cor
 		return stallConn{c, stall}, nil
 	}
 	transport.ResponseHeaderTimeout = stall
+	transport.ReadBufferSize, transport.WriteBufferSize = socketBuffer, socketBuffer
 	if l.CA != "" {
 		pool, err := certificates(l.CA)
 		if err != nil {

@@ -48,7 +48,7 @@ type Program struct {
 var Versitygw = Program{"versitygw", "v1.8.0", versitygw, "/health"}
 
 func versitygw(binary, address, dir, cert, key string) *exec.Cmd {
-	args := []string{"--port", address, "--health", "/health", "--quiet"}
+	args := []string{"--port", address, "--health", "/health", "--quiet", "--keep-alive"}
 	if cert != "" {
 		args = append(args, "--cert", cert, "--key", key)
 	}
