@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -45,7 +46,7 @@ func guarded(t *testing.T, lifetime int) *flaky {
 	f := newFlaky(t)
 	var mu sync.Mutex
 	left := map[string]int{}
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		if r.URL.Path == "/token" {
@@ -65,7 +66,7 @@ func guarded(t *testing.T, lifetime int) *flaky {
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test",scope="repository:zoo/mnist:pull,push"`, f.host))
 		w.WriteHeader(http.StatusUnauthorized)
 		return true
-	}
+	})
 	return f
 }
 
@@ -106,11 +107,11 @@ func TestSecretsStaySecret(t *testing.T) {
 	if _, err := oci.Login(t.Context(), f.host, user, secret); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, "oci://"+f.host+"/zoo", oci.Options{Chunk: chunk})
-	inner := f.before
+	s := open(t, "oci://"+f.host+"/zoo", oci.Options{Chunk: chunk, Pause: time.Millisecond})
+	inner := f.hook()
 	for _, fails := range []string{http.MethodPost, http.MethodPatch, http.MethodPut, http.MethodGet} {
 		for _, how := range []string{"status", "line"} {
-			f.before = func(w http.ResponseWriter, r *http.Request) bool {
+			f.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != fails || r.URL.Path == "/token" {
 					return inner(w, r)
 				}
@@ -119,7 +120,7 @@ func TestSecretsStaySecret(t *testing.T) {
 				}
 				w.WriteHeader(http.StatusInternalServerError)
 				return true
-			}
+			})
 			err := put(t.Context(), s, noise(6*chunk))
 			if err == nil {
 				_, err = read(t.Context(), s, schema.DigestOf(noise(6*chunk)))
@@ -330,13 +331,13 @@ func TestLedAstray(t *testing.T) {
 // some may be missing.
 func TestIndexOfNames(t *testing.T) {
 	f := newFlaky(t)
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path == "/v2/_catalog" {
 			w.WriteHeader(http.StatusNotFound)
 			return true
 		}
 		return false
-	}
+	})
 	place := "oci://" + f.host + "/zoo"
 	s := open(t, place, oci.Options{})
 	if c := s.Capabilities(); !c.Catalogue || !c.PartialCatalogue || c.ConditionalWrites {
@@ -362,14 +363,14 @@ func TestIndexOfNames(t *testing.T) {
 		t.Errorf("%v %s", err, diff)
 	}
 	// A publisher who may not write the list has published all the same, and is told.
-	index := f.before
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+	index := f.hook()
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.Path, "/index.json/") && r.Method != http.MethodGet {
 			w.WriteHeader(http.StatusForbidden)
 			return true
 		}
 		return index(w, r)
-	}
+	})
 	var warned string
 	s = open(t, place, oci.Options{Warn: func(w string) { warned = w }})
 	if _, err := zoo.Publish(t.Context(), s, storetest.Object("new", "1.0.0", "new"), zoo.PublishOptions{}); err != nil {

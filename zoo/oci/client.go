@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -161,8 +160,10 @@ type request struct {
 // do sends a request, again after passing faults, and returns the answer with whatever other status it has. The caller closes
 // its body, by problem or by itself.
 func (c *client) do(ctx context.Context, q request) (*http.Response, error) {
+	sent := &payload{content: q.body}
+	defer sent.end()
 	for failures := 1; ; failures++ {
-		resp, err := c.try(ctx, q)
+		resp, err := c.try(ctx, q, sent)
 		last := q.once || q.stream != nil || failures >= c.pauses.attempts
 		var asked time.Duration
 		switch {
@@ -187,7 +188,7 @@ func (c *client) do(ctx context.Context, q request) (*http.Response, error) {
 }
 
 // try sends a request once.
-func (c *client) try(ctx context.Context, q request) (*http.Response, error) {
+func (c *client) try(ctx context.Context, q request, sent *payload) (*http.Response, error) {
 	target := q.url
 	if !strings.Contains(target, "://") {
 		target = c.root + "/v2/" + target
@@ -219,7 +220,7 @@ func (c *client) try(ctx context.Context, q request) (*http.Response, error) {
 	case len(q.body) > 0:
 		hr.ContentLength = int64(len(q.body))
 		hr.GetBody = func() (io.ReadCloser, error) {
-			return io.NopCloser(watchedReader{bytes.NewReader(q.body), w}), nil
+			return io.NopCloser(watchedReader{&payloadReader{p: sent}, w}), nil
 		}
 		hr.Body, _ = hr.GetBody()
 	}
@@ -266,6 +267,40 @@ type watch struct {
 func (w *watch) stop() {
 	w.timer.Stop()
 	w.cancel(nil)
+}
+
+// payload is the body of a request. An answer can come before the body was read to its end, and the transport may read on; the
+// caller, who uses his bytes for other things then, must not be raced.
+type payload struct {
+	mu      sync.Mutex
+	content []byte
+	ended   bool
+}
+
+func (p *payload) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended, p.content = true, nil
+}
+
+// payloadReader reads a payload once.
+type payloadReader struct {
+	p  *payload
+	at int
+}
+
+func (r *payloadReader) Read(b []byte) (int, error) {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	switch {
+	case r.p.ended:
+		return 0, io.ErrClosedPipe
+	case r.at >= len(r.p.content):
+		return 0, io.EOF
+	}
+	n := copy(b, r.p.content[r.at:])
+	r.at += n
+	return n, nil
 }
 
 // watchedReader is a body on its way out.

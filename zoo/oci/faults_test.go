@@ -29,10 +29,7 @@ const chunk = 1 << 20
 // noise is bytes that do not repeat.
 func noise(n int) []byte {
 	b := make([]byte, n)
-	source := rand.New(rand.NewPCG(1, uint64(n)))
-	for i := range b {
-		b[i] = byte(source.Uint32())
-	}
+	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)}).Read(b)
 	return b
 }
 
@@ -120,12 +117,12 @@ func TestKilledUpload(t *testing.T) {
 		return
 	}
 	f, cache := newFlaky(t), t.TempDir()
-	f.before = func(_ http.ResponseWriter, r *http.Request) bool {
+	f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodPatch {
 			r.Body = io.NopCloser(slowly{r.Body}) // so that there is a middle
 		}
 		return false
-	}
+	})
 	for range kills {
 		before, _ := f.count()
 		child := exec.Command(os.Args[0], "-test.run=^TestKilledUpload$")
@@ -139,7 +136,7 @@ func TestKilledUpload(t *testing.T) {
 		_ = child.Process.Kill()
 		_ = child.Wait()
 	}
-	f.before = nil
+	f.on(nil)
 	s := open(t, "oci://"+f.host+"/zoo", oci.Options{Chunk: chunk, Cache: cache})
 	if err := put(t.Context(), s, noise(size)); err != nil {
 		t.Fatal(err)
@@ -167,12 +164,12 @@ func TestChunksRefused(t *testing.T) {
 	for _, status := range []int{http.StatusMethodNotAllowed, http.StatusNotFound, http.StatusBadRequest} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			f := newFlaky(t)
-			f.before = func(w http.ResponseWriter, r *http.Request) bool {
+			f.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method == http.MethodPatch {
 					w.WriteHeader(status)
 				}
 				return r.Method == http.MethodPatch
-			}
+			})
 			s := open(t, "oci://"+f.host+"/zoo", oci.Options{Chunk: chunk})
 			for _, n := range []int{6 * chunk, 6*chunk + 1} {
 				content := noise(n)
@@ -200,7 +197,7 @@ func TestBusyRegistry(t *testing.T) {
 			f := newFlaky(t)
 			var mu sync.Mutex
 			failures := map[string]int{}
-			f.before = func(w http.ResponseWriter, r *http.Request) bool {
+			f.on(func(w http.ResponseWriter, r *http.Request) bool {
 				mu.Lock()
 				defer mu.Unlock()
 				key := r.Method + r.URL.Path + r.Header.Get("Content-Range")
@@ -210,7 +207,7 @@ func TestBusyRegistry(t *testing.T) {
 				w.Header().Set("Retry-After", "0")
 				w.WriteHeader(status)
 				return true
-			}
+			})
 			s := open(t, "oci://"+f.host+"/zoo", oci.Options{Chunk: chunk})
 			content := noise(6 * chunk)
 			if err := put(t.Context(), s, content); err != nil {
@@ -228,11 +225,11 @@ func TestBusyRegistry(t *testing.T) {
 func TestLongPause(t *testing.T) {
 	f := newFlaky(t)
 	s := open(t, "oci://"+f.host+"/zoo", oci.Options{})
-	f.before = func(w http.ResponseWriter, _ *http.Request) bool {
+	f.on(func(w http.ResponseWriter, _ *http.Request) bool {
 		w.Header().Set("Retry-After", "86400")
 		w.WriteHeader(http.StatusTooManyRequests)
 		return true
-	}
+	})
 	if _, err := s.Versions(t.Context(), "mnist"); err == nil || !strings.Contains(err.Error(), "429") {
 		t.Errorf("got error %v", err)
 	}
@@ -244,7 +241,7 @@ func TestLostReplies(t *testing.T) {
 	s := open(t, "oci://"+f.host+"/zoo", oci.Options{Chunk: chunk})
 	lost := map[string]bool{}
 	var mu sync.Mutex
-	f.before = func(_ http.ResponseWriter, r *http.Request) bool {
+	f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
 		key := r.Method + r.URL.Path
@@ -252,12 +249,12 @@ func TestLostReplies(t *testing.T) {
 			return false
 		}
 		lost[key] = true
-		saved := f.before
-		f.before = nil
+		saved := f.hook()
+		f.on(nil)
 		f.ServeHTTP(httptest.NewRecorder(), r)
-		f.before = saved
+		f.on(saved)
 		panic(http.ErrAbortHandler)
-	}
+	})
 	content := noise(6 * chunk)
 	if err := put(t.Context(), s, content); err != nil {
 		t.Fatal(err)
@@ -280,7 +277,7 @@ func TestDownloadsGoOn(t *testing.T) {
 			}
 			var sent atomic.Int64
 			limit := int64(chunk)
-			f.before = func(w http.ResponseWriter, r *http.Request) bool {
+			f.on(func(w http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/sha256") {
 					return false
 				}
@@ -290,7 +287,7 @@ func TestDownloadsGoOn(t *testing.T) {
 				}
 				f.inner.ServeHTTP(&cutter{ResponseWriter: w, left: limit, sent: &sent}, r)
 				return true
-			}
+			})
 			wantStored(t, s, content)
 			if ranges && sent.Load() > int64(len(content)) {
 				t.Errorf("%d bytes were sent of a blob of %d", sent.Load(), len(content))
@@ -336,13 +333,13 @@ func TestKeptDownload(t *testing.T) {
 	}
 	r.Close()
 	var asked atomic.Value
-	f.before = func(_ http.ResponseWriter, r *http.Request) bool {
+	f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256") {
 			asked.Store(r.Header.Get("Range"))
 			r.Header.Set("Range", fmt.Sprintf("%s%d", r.Header.Get("Range"), len(content)-1)) // that registry wants an end
 		}
 		return false
-	}
+	})
 	s = open(t, place, opts)
 	wantStored(t, s, content)
 	if got, want := asked.Load(), fmt.Sprintf("bytes=%d-", 3*chunk); got != want {
@@ -364,7 +361,7 @@ func TestDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodGet {
 			return false
 		}
@@ -378,7 +375,7 @@ func TestDamage(t *testing.T) {
 		w.WriteHeader(answer.Code)
 		_, _ = w.Write(b)
 		return true
-	}
+	})
 	_, err = read(t.Context(), s, schema.DigestOf(content))
 	if _, ok := errors.AsType[*schema.Damaged](err); !ok {
 		t.Errorf("a blob: got error %v", err)
@@ -408,7 +405,7 @@ func TestStalledRegistry(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stalled atomic.Bool
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodGet || !strings.Contains(r.URL.Path, "/blobs/sha256") || stalled.Swap(true) {
 			return false
 		}
@@ -417,7 +414,7 @@ func TestStalledRegistry(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 		return true
-	}
+	})
 	wantStored(t, s, content)
 }
 
@@ -430,20 +427,20 @@ func TestLostRace(t *testing.T) {
 	}
 	intrude := func(path string, do func()) {
 		var once sync.Once
-		f.before = func(_ http.ResponseWriter, r *http.Request) bool {
+		f.on(func(_ http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, path) {
 				once.Do(func() {
-					saved := f.before
-					f.before = nil
+					saved := f.hook()
+					f.on(nil)
 					f.inner.ServeHTTP(httptest.NewRecorder(), r) // first this one
 					do()                                         // then the other, and mine is gone
-					f.before = saved
+					f.on(saved)
 					r.Body = io.NopCloser(strings.NewReader("{}")) // the rest comes to nothing
 					r.URL.Path = "/v2/zoo/elsewhere/manifests/none"
 				})
 			}
 			return false
-		}
+		})
 	}
 	winner, err := zoo.Publish(t.Context(), other, storetest.Object("mnist", "0.1.0", "other"), zoo.PublishOptions{})
 	if err != nil {
@@ -454,7 +451,7 @@ func TestLostRace(t *testing.T) {
 	if !errors.Is(err, zoo.ErrVersionExists) {
 		t.Errorf("a version: got error %v", err)
 	}
-	f.before = nil
+	f.on(nil)
 	e, err := zoo.Publish(t.Context(), mine, storetest.Object("mnist", "1.1.0", "mine"), zoo.PublishOptions{})
 	if err != nil {
 		t.Fatal(err)
@@ -491,13 +488,13 @@ func TestMount(t *testing.T) {
 	}
 	sent, _ := f.count()
 	// go-containerregistry's registry has all blobs in all repositories; one that does not says 404.
-	f.before = func(w http.ResponseWriter, r *http.Request) bool {
+	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/other/blobs/") {
 			w.WriteHeader(http.StatusNotFound)
 			return true
 		}
 		return false
-	}
+	})
 	d := schema.DigestOf(content)
 	if err := zoo.BlobsOf(s, "other").Put(t.Context(), d, int64(len(content)), bytes.NewReader(content)); err != nil {
 		t.Fatal(err)

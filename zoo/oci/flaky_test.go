@@ -18,7 +18,7 @@ type flaky struct {
 	inner http.Handler
 	host  string
 
-	// before, if set, sees each request and answers it itself by returning true.
+	// before, if set by on, sees each request and answers it itself by returning true.
 	before func(w http.ResponseWriter, r *http.Request) bool
 	// chunk, if set, is told of each PATCH, counted from 1, and says what happens to it.
 	chunk func(n int) fate
@@ -50,6 +50,18 @@ func newFlaky(t *testing.T) *flaky {
 	return f
 }
 
+func (f *flaky) on(before func(w http.ResponseWriter, r *http.Request) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before = before
+}
+
+func (f *flaky) hook() func(w http.ResponseWriter, r *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.before
+}
+
 func (f *flaky) count() (received int64, mounts int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -71,7 +83,7 @@ func (f *flaky) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.requests = append(f.requests, r.Method+" "+r.URL.Path)
 	f.mu.Unlock()
-	if f.before != nil && f.before(w, r) {
+	if before := f.hook(); before != nil && before(w, r) {
 		return
 	}
 	repository, id, isUpload := strings.Cut(r.URL.Path, "/blobs/uploads/")

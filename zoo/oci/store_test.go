@@ -58,7 +58,9 @@ func open(t *testing.T, place string, opts oci.Options) *oci.Store {
 	if opts.Cache == "" {
 		opts.Cache = t.TempDir()
 	}
-	opts.Pause = 20 * time.Millisecond
+	if opts.Pause == 0 {
+		opts.Pause = 20 * time.Millisecond
+	}
 	s, err := oci.Open(t.Context(), place, opts)
 	if err != nil {
 		t.Fatal(err)

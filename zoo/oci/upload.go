@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/reprise-ml/reprise/schema"
@@ -352,11 +353,11 @@ func (u *uploading) sendWhole(ctx context.Context, begun []byte, size int64, in 
 		what: "uploading to " + u.r.name, method: http.MethodPut, url: target, scopes: u.r.push(), slow: true,
 		stream: source, length: size, header: map[string]string{"Content-Type": "application/octet-stream"},
 	})
-	if source.err != nil {
+	if sourceErr := source.end(); sourceErr != nil {
 		if err == nil {
 			resp.Body.Close()
 		}
-		return source.err
+		return sourceErr
 	}
 	if err := u.done(ctx, resp, err); err != nil {
 		return err
@@ -369,18 +370,32 @@ func (u *uploading) sendWhole(ctx context.Context, begun []byte, size int64, in 
 	return nil
 }
 
-// rememberingReader keeps the error with which its reader failed.
+// rememberingReader keeps the error with which its reader failed. After its end nobody reads on.
 type rememberingReader struct {
-	r   io.Reader
-	err error
+	mu    sync.Mutex
+	r     io.Reader
+	err   error
+	ended bool
 }
 
 func (r *rememberingReader) Read(p []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return 0, io.ErrClosedPipe
+	}
 	n, err := r.r.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		r.err = err
 	}
 	return n, err
+}
+
+func (r *rememberingReader) end() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended = true
+	return r.err
 }
 
 // final is the address of the request that ends an upload.
