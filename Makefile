@@ -123,9 +123,14 @@ bench: build browsers web/node_modules ## speed in wazero and in Chromium, besid
 	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/... ./trainer/...
 	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
 	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench -- steps
-	$(MAKE) bench-front bench-replay
+	$(MAKE) bench-front bench-replay bench-sessions
 
-.PHONY: bench-front bench-replay
+.PHONY: bench-front bench-replay bench-sessions
+bench-sessions: ## power against participants, drawn (bin/bench/power.svg), and the speed-up over a shaped link; ten minutes
+	mkdir -p bin/bench && go build -o bin/loadtest ./cmd/loadtest
+	bin/loadtest power -out bin/bench > bin/bench/power.json
+	bin/loadtest link > bin/bench/link.json
+
 bench-front: web browsers ## how soon the front page of a thousand closures can be used, at full speed and at a quarter of it
 	$(MAKE) build
 	rm -rf bin/bench/zoo && mkdir -p bin/bench && go run ./api/apitest/synthetic bin/bench/zoo 1000
