@@ -15,6 +15,9 @@ CRANE_VERSION := v0.22.1
 CRANE := $(TOOLS)/crane-$(CRANE_VERSION)
 ORAS_VERSION := v1.2.3
 ORAS := $(TOOLS)/oras-$(ORAS_VERSION)
+# Not in CI: it takes ten minutes to build.
+COSIGN_VERSION := v2.6.5
+COSIGN := $(TOOLS)/cosign-$(COSIGN_VERSION)
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
 export CGO_ENABLED ?= 0
@@ -74,6 +77,10 @@ $(ORAS):
 	d=$$(mktemp -d) && trap "rm -rf $$d" EXIT && cd $$d && go mod init tools 2>/dev/null && \
 	  go get oras.land/oras@$(ORAS_VERSION) && go build -mod=mod -o $@ oras.land/oras/cmd/oras
 
+$(COSIGN):
+	GOBIN=$(TOOLS) go install github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
+	mv $(TOOLS)/cosign $@
+
 .PHONY: browsers
 browsers:
 	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null || \
@@ -118,7 +125,7 @@ size: ## lines by part, tests apart
 
 ## Longer runs, apart from CI
 
-.PHONY: bench accuracy fuzz test-webkit test-arm64
+.PHONY: bench accuracy fuzz test-all test-distribution test-webkit test-arm64
 bench: build browsers web/node_modules ## speed in wazero and in Chromium, beside the peak of each
 	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/... ./trainer/...
 	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
@@ -155,6 +162,14 @@ fuzz: ## every fuzz target for FUZZTIME
 	@for p in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
+
+test-all: test $(COSIGN) ## and cosign, which takes ten minutes to build
+	REPRISE_COSIGN=$(COSIGN) go test -count 1 -run TestServerWithCosign ./cmd/reprise
+
+SUITE ?=
+test-distribution: ## the OCI distribution specification's own suite against the server: make test-distribution SUITE=conformance.test
+	@test -n "$(SUITE)" || (echo "make test-distribution SUITE=PROGRAM: name the suite, built from its sources" >&2; exit 2)
+	REPRISE_OCI_SUITE="$(abspath $(SUITE))" go test -count 1 -v -run TestDistributionSuite ./cmd/reprise
 
 test-webkit: web ## WebKitGTK computes the same digests
 	@command -v WebKitWebDriver >/dev/null && command -v Xvfb >/dev/null || \

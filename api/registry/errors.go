@@ -90,12 +90,12 @@ func errorOf(err error) *Error {
 		e = fail(http.StatusInsufficientStorage, codeUnavailable, "the server's disk is full; what it has received is kept: free space there, then go on")
 	case errors.Is(err, transfer.ErrInterrupted):
 		e = fail(http.StatusConflict, codeUploadInvalid, "another request goes on with this upload")
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		e = fail(http.StatusServiceUnavailable, codeUnavailable, "it took too long; try again in a moment")
 	case errors.As(err, &network) && network.Timeout():
 		e = fail(http.StatusRequestTimeout, codeUploadInvalid, "nothing came for too long; what has arrived is kept: ask for the upload's status and go on")
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		e = fail(http.StatusBadRequest, codeUploadInvalid, "the body ended early; what has arrived is kept: ask for the upload's status and go on")
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		e = fail(http.StatusServiceUnavailable, codeUnavailable, "it took too long; try again in a moment")
 	default:
 		e = fail(http.StatusInternalServerError, codeUnknown, "something went wrong in the server; its log says more")
 	}

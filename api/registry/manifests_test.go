@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/reprise-ml/reprise/schema"
@@ -332,6 +333,8 @@ func TestErrorsOfTheStore(t *testing.T) {
 		{zoo.ErrUnsupported, 405, "UNSUPPORTED"},
 		{&schema.Damaged{Blobs: []schema.DamagedBlob{{Path: "refs/x"}}}, 500, "reprise fsck"},
 		{zoo.ErrReadOnly, 403, "takes no writes"},
+		{fmt.Errorf("write blobs/x: %w", syscall.ENOSPC), 507, "the server's disk is full"},
+		{context.DeadlineExceeded, 503, "try again"},
 	} {
 		b := newBench(t, func(o *registry.Options) { o.Store = broken{o.Store, tc.err} })
 		a := b.want(tc.status, tc.about, "GET", "/v2/_catalog", nil)

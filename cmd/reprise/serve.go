@@ -34,7 +34,7 @@ Serves the closures and datasets of the store: a site to browse, on which visito
 trainings in their own browsers, and the JSON API and blobs that it is made of. No engine runs in the server.
 Visitors may leave unsigned verification records, which are kept apart.
 
-The server is an OCI registry, too: docker, oras, crane, cosign and helm pull and push any artifact at HOST:PORT/NAME. Pushing
+The server is an OCI registry, too: oras, crane, cosign and their like pull and push any artifact at HOST:PORT/NAME. Pushing
 needs a token (reprise token create); so does reading with --anonymous-pull=false, also on the site. Versions, such as
 1.0.0, never change once they are pushed; other tags move. Uploads that were cut off are kept for a week and gone on with.
 
