@@ -133,9 +133,10 @@ bench: build browsers web/node_modules ## speed in wazero and in Chromium, besid
 	$(MAKE) bench-front bench-replay bench-sessions
 
 .PHONY: bench-front bench-replay bench-sessions
-bench-sessions: ## power against participants, drawn (bin/bench/power.svg), and the speed-up over a shaped link; ten minutes
+bench-sessions: ## power and test error against participants, drawn (bin/bench/*.svg), and the speed-up over a shaped link
 	mkdir -p bin/bench && go build -o bin/loadtest ./cmd/loadtest
 	bin/loadtest power -out bin/bench > bin/bench/power.json
+	bin/loadtest error -out bin/bench > bin/bench/error.json
 	bin/loadtest link > bin/bench/link.json
 
 bench-front: web browsers ## how soon the front page of a thousand closures can be used, at full speed and at a quarter of it

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/reprise-ml/reprise/fixtures"
+	"github.com/reprise-ml/reprise/runner"
 )
 
 // TestMain lets the test binary be the process of participants.
@@ -60,14 +61,42 @@ func TestShaper(t *testing.T) {
 	}
 }
 
+// TestErrors trains for a few steps: more participants learn more in the same time.
+func TestErrors(t *testing.T) {
+	engine, data, err := glyphs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	team, err := runner.Start(t.Context(), engine, data, runner.TeamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer team.Close()
+	var last [2]float64
+	for k, n := range []int{1, 32} {
+		c, err := courseOf(t.Context(), team, n, 6)
+		if err != nil || len(c.Errors) != 6 {
+			t.Fatal(c, err)
+		}
+		last[k] = c.Errors[5]
+	}
+	if last[1] >= last[0] {
+		t.Errorf("errors of 1 and 32 participants: %v", last)
+	}
+}
+
 func TestDrawing(t *testing.T) {
-	for _, points := range [][]measured{
-		{{Participants: 1, Power: 20}},
-		{{Participants: 1, Power: 19}, {Participants: 64, Power: 1200}, {Participants: 1024, Power: 0}},
+	for _, c := range []struct {
+		svg   []byte
+		lines int
+	}{
+		{drawPower([]measured{{Participants: 1, Power: 20}}), 2},
+		{drawPower([]measured{{Participants: 1, Power: 19}, {Participants: 64, Power: 1200}, {Participants: 1024, Power: 0}}), 2},
+		{drawErrors([]course{{1, []float64{0.9}}}), 1},
+		{drawErrors([]course{{1, []float64{0.9, 0.8}}, {64, []float64{0.5, 0.1}}, {128, nil}}), 3},
 	} {
-		svg := drawPower(points)
-		d := xml.NewDecoder(bytes.NewReader(svg))
-		circles := 0
+		d := xml.NewDecoder(bytes.NewReader(c.svg))
+		lines := 0
 		for {
 			token, err := d.Token()
 			if errors.Is(err, io.EOF) {
@@ -76,18 +105,18 @@ func TestDrawing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e, ok := token.(xml.StartElement); ok && e.Name.Local == "circle" {
-				circles++
+			if e, ok := token.(xml.StartElement); ok && e.Name.Local == "polyline" {
+				lines++
 			}
 		}
-		if circles != len(points) || bytes.Contains(svg, []byte("NaN")) {
-			t.Errorf("%d points are drawn of %d", circles, len(points))
+		if lines != c.lines || bytes.Contains(c.svg, []byte("NaN")) || bytes.Contains(c.svg, []byte("Inf")) {
+			t.Errorf("%d lines are drawn of %d:\n%s", lines, c.lines, c.svg)
 		}
 	}
 }
 
 func TestArguments(t *testing.T) {
-	for _, arguments := range [][]string{{}, {"play"}, {"power", "-counts", "many"}, {"link", "-bits", "x"}, {"link", "-local", "x"}} {
+	for _, arguments := range [][]string{{}, {"play"}, {"power", "-counts", "many"}, {"error", "-counts", "many"}, {"link", "-bits", "x"}, {"link", "-local", "x"}} {
 		if err := run(t.Context(), arguments); err == nil {
 			t.Errorf("%q is accepted", arguments)
 		}
