@@ -17,7 +17,7 @@ import (
 	"github.com/reprise-ml/reprise/wasm"
 )
 
-// learner is yardstick W2 as volunteers would train it: AdaGrad, as in the measurements of MLitB, and small microbatches.
+// learner is the network of yardstick W2, trained in small microbatches.
 const learner = `
 name: w2-timed
 version: 1.0.0
@@ -32,7 +32,7 @@ model:
     - dense: {units: 10}
   loss: softmax-cross-entropy
 algorithm:
-  optimizer: {adagrad: {learningRate: 0.01}}
+  optimizer: {sgd: {learningRate: 0.05, momentum: 0.9}}
   microbatchSize: 16
   batchSize: 16
   steps: 1000000
