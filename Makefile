@@ -10,6 +10,8 @@ LINT := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 # The server of S3 that tests run against. Its version is also in zoo/s3/s3test.
 VERSITYGW_VERSION := v1.8.0
 VERSITYGW := $(TOOLS)/versitygw-$(VERSITYGW_VERSION)
+MINIO_VERSION := v0.0.0-20260212201848-7aac2a2c5b7c
+MINIO := $(TOOLS)/minio-$(MINIO_VERSION)
 # OCI clients that tests try. Their versions are also in zoo/oci/ocitest.
 CRANE_VERSION := v0.22.1
 CRANE := $(TOOLS)/crane-$(CRANE_VERSION)
@@ -66,6 +68,10 @@ tools: $(VERSITYGW) $(CRANE) $(ORAS) docker-registry ## servers that tests start
 $(VERSITYGW):
 	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 	mv $(TOOLS)/versitygw $@
+
+$(MINIO):
+	GOBIN=$(TOOLS) go install github.com/minio/minio@$(MINIO_VERSION)
+	mv $(TOOLS)/minio $@
 
 $(CRANE):
 	GOBIN=$(TOOLS) go install github.com/google/go-containerregistry/cmd/crane@$(CRANE_VERSION)
@@ -164,7 +170,8 @@ fuzz: ## every fuzz target for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
 
-test-all: test $(COSIGN) ## and cosign, which takes ten minutes to build
+test-all: test $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, and 200 kills
+	REPRISE_MINIO=1 REPRISE_TEST_KILLS=200 go test -count 1 -timeout 60m -run 'MinIO|Killed' ./zoo/s3
 	REPRISE_COSIGN=$(COSIGN) go test -count 1 -run TestServerWithCosign ./cmd/reprise
 
 SUITE ?=

@@ -40,3 +40,24 @@ func TestConformance(t *testing.T) {
 		})
 	}
 }
+
+// TestConformanceOnMinIO has a second server's word for it. It takes long to build: make test-all.
+func TestConformanceOnMinIO(t *testing.T) {
+	if os.Getenv("REPRISE_MINIO") == "" {
+		t.Skip("make test-all builds MinIO and runs this")
+	}
+	server := s3test.MinIO.Start(t, false)
+	storetest.Run(t, func(t *testing.T) zoo.Store {
+		s, err := s3.Create(t.Context(), server.Place(), s3.Options{PartSize: 5 << 20, Warn: func(m string) { t.Errorf("warned: %s", m) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+	t.Run("a large blob", func(t *testing.T) {
+		s := create(t, server.Place(), s3.Options{PartSize: 5 << 20, Warn: func(m string) { t.Errorf("warned: %s", m) }})
+		b, _ := blob(12 * mib)
+		check(t, put(t.Context(), s, b))
+		wantSound(t, s)
+	})
+}

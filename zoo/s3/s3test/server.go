@@ -58,10 +58,10 @@ func versitygw(binary, address, dir, cert, key string) *exec.Cmd {
 }
 
 // MinIO is the second server, of longer runs.
-var MinIO = Program{"minio", "RELEASE.2025-10-15T17-29-55Z", minioServer, "/minio/health/live"}
+var MinIO = Program{"minio", "v0.0.0-20260212201848-7aac2a2c5b7c", minioServer, "/minio/health/live"}
 
 func minioServer(binary, address, dir, _, _ string) *exec.Cmd {
-	c := exec.Command(binary, "server", "--quiet", "--address", address, dir)
+	c := exec.Command(binary, "server", "--quiet", "--address", address, dir) // without TLS
 	c.Env = append(os.Environ(), "MINIO_ROOT_USER="+AccessKey, "MINIO_ROOT_PASSWORD="+SecretKey, "MINIO_BROWSER=off", "MINIO_UPDATE=off")
 	return c
 }
@@ -106,8 +106,7 @@ type Server struct {
 	prefixes atomic.Int64
 }
 
-// Start starts a server for a test, and for those after it if share is a package's variable. Without the program the test is
-// skipped, and fails where CI is set.
+// Start starts a server for a test. Without the program the test is skipped, and fails where CI is set.
 func (p Program) Start(t testing.TB, secure bool) *Server {
 	t.Helper()
 	s, err := p.Launch(t.TempDir(), secure)
