@@ -184,7 +184,7 @@ func TestReceiverFails(t *testing.T) {
 
 func TestDropUpdates(t *testing.T) {
 	h := newHost()
-	s := serve(t, h, ws.Options{})
+	s := serve(t, h, ws.Options{Behind: 8 << 20})
 	c, m := joinRaw(t, h, s.url)
 	packed := random(2 << 20)
 	// The peer does not read: what it has been sent fills its socket's buffers, the rest waits.
@@ -220,6 +220,25 @@ func TestDropUpdates(t *testing.T) {
 	}
 	if !snapshot || updates == 0 || updates >= step || bytes != updates*int64(len(packed)) {
 		t.Errorf("of %d updates %d came, with %d bytes, then the snapshot: %v", step, updates, bytes, snapshot)
+	}
+}
+
+// TestCatchingUp sends a joiner many updates at once, before it reads any.
+func TestCatchingUp(t *testing.T) {
+	const many = 1000
+	h := newHost()
+	s := serve(t, h, ws.Options{})
+	c, m := join(t, h, s.url, ws.ClientOptions{})
+	packed := random(100_000)
+	for step := range int64(many) {
+		if !m.link.SendUpdate(newUpdate(step, packed)) {
+			t.Fatalf("no room for update %d", step)
+		}
+	}
+	for step := range int64(many) {
+		if u, got := receive[*wire.Update](t, c); u.Step != step || !bytes.Equal(got, packed) {
+			t.Fatalf("update %d differs", step)
+		}
 	}
 }
 

@@ -188,7 +188,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 // TestPeerThatReadsNothing gets no more updates after a few, and does not hold up anybody.
 func TestPeerThatReadsNothing(t *testing.T) {
 	h := newHost()
-	s := serve(t, h, ws.Options{}, func(s *ws.Server) { s.Impatient(time.Second, 20*time.Second, time.Second); s.Rate(1 << 30) })
+	s := serve(t, h, ws.Options{Behind: 8 << 20}, func(s *ws.Server) { s.Impatient(time.Second, 20*time.Second, time.Second); s.Rate(1 << 30) })
 	deaf, bad := joinRaw(t, h, s.url)
 	c, m := join(t, h, s.url, ws.ClientOptions{})
 	packed := random(2 << 20)

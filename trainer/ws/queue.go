@@ -14,10 +14,9 @@ import (
 const (
 	// maxWaitingText is in bytes; one message may always wait.
 	maxWaitingText = 128 << 10
-	// So many updates may wait, or this much of them, whichever is more: who has to fetch more than that fetches a snapshot.
+	// So many updates may wait whatever their size, and never more than so many.
 	fewUpdates    = 4
-	smallUpdates  = 8 << 20
-	mostUpdates   = 64
+	mostUpdates   = 2048
 	maxCloseCause = 120 // bytes in a close frame
 )
 
@@ -79,7 +78,7 @@ func (c *connection) SendUpdate(u *trainer.Update) bool {
 		c.mu.Unlock()
 		return true
 	}
-	if c.waitingUpdates >= mostUpdates || c.waitingUpdates >= fewUpdates && c.waitingBytes+e.bytes > smallUpdates {
+	if c.waitingUpdates >= mostUpdates || c.waitingUpdates >= fewUpdates && c.waitingBytes+e.bytes > c.server.behind {
 		c.mu.Unlock()
 		return false
 	}

@@ -28,6 +28,9 @@ type Options struct {
 	Burst int
 	// Staging is the memory for vectors on their way in, in bytes; by default 256 MiB. A vector that is larger has it alone.
 	Staging int64
+	// Behind is how much of updates may wait for one reader, in bytes, and four in any case; by default 256 MiB. Who joins is sent all that
+	// came after a snapshot at once, so it must not be less than a session keeps of them.
+	Behind int64
 	// Waiting is how much of updates may wait for slow readers, in bytes; by default 512 MiB. An update counts once.
 	Waiting int64
 	// Address is the peer's, where a proxy stands in between; by default that of the connection.
@@ -41,6 +44,7 @@ type Server struct {
 	admission admission
 	staging   *staging
 	updates   broadcasts
+	behind    int64
 	timing    timing
 	texts     sync.Pool // of *[]byte, room for a text message and one byte more
 
@@ -79,6 +83,7 @@ func New(o Options) *Server {
 		},
 		staging:     newStaging(pick(o.Staging, 256<<20)),
 		updates:     broadcasts{budget: pick(o.Waiting, 512<<20)},
+		behind:      pick(o.Behind, 256<<20),
 		timing:      standard,
 		connections: map[*connection]struct{}{},
 	}
