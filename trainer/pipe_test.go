@@ -141,12 +141,6 @@ type near struct{ *pipe }
 
 // Send is how a participant's messages reach the host.
 func (p *pipe) Send(_ context.Context, m wire.Message, packed []byte) error {
-	p.mu.Lock()
-	closed := p.closed
-	p.mu.Unlock()
-	if closed != nil {
-		return closed
-	}
 	err := p.upward(m, packed)
 	if refuse := (*wire.Refuse)(nil); errors.As(err, &refuse) {
 		p.push(sent{message: refuse})
@@ -158,6 +152,12 @@ func (p *pipe) Send(_ context.Context, m wire.Message, packed []byte) error {
 func (p *pipe) upward(m wire.Message, packed []byte) error {
 	if p.mangle != nil {
 		m, packed = p.mangle(m, packed)
+	}
+	p.mu.Lock()
+	closed := p.closed
+	p.mu.Unlock()
+	if closed != nil {
+		return closed
 	}
 	if hello, ok := m.(*wire.Hello); ok {
 		r, err := p.host.Join(context.Background(), hello, near{p})

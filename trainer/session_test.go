@@ -370,12 +370,19 @@ func TestSessionSurvivesComingAndGoing(t *testing.T) {
 	for range 4 {
 		l.join(t.Context(), c.record.ID, &group, func(p *Participation) {
 			p.Dial = dialer(l.host(c.record.ID), func(one *pipe) {
-				time.AfterFunc(time.Duration(30+rand.IntN(200))*time.Millisecond, func() {
-					mu.Lock()
-					cuts++
-					mu.Unlock()
-					one.cut(errCut)
-				})
+				// Cut instead of a result: inside a step, after a few of them.
+				left := 1 + rand.IntN(6)
+				one.mangle = func(m wire.Message, packed []byte) (wire.Message, []byte) {
+					if _, result := m.(*wire.Result); result {
+						if left--; left == 0 {
+							mu.Lock()
+							cuts++
+							mu.Unlock()
+							one.cut(errCut)
+						}
+					}
+					return m, packed
+				}
 			}, nil)
 		})
 	}
