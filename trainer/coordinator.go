@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,16 +71,25 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 	if c.plan, err = runner.NewPlan(r.Document.Resolved(), r.Document.Engine.Digest); err != nil {
 		return nil, err
 	}
-	if c.data, err = env.Data(ctx, r.Document); err != nil {
-		return nil, err
-	}
 	c.ledger = &ledger{}
 	if err := c.ledger.load(journal, max(r.Snapshots[0].Step, 0)); err != nil {
 		return nil, err
 	}
 	newest := r.Snapshots[len(r.Snapshots)-1]
 	c.at, c.begun, c.saved = newest.Step, newest.Step, newest.Step
-	c.numbers = int64(len(r.Participants))
+	for _, p := range r.Participants {
+		if n, err := strconv.ParseInt(strings.TrimPrefix(p.ID, participantPrefix), 10, 64); err == nil {
+			c.numbers = max(c.numbers, n)
+		}
+	}
+	if over(r.State) {
+		c.round = NewRound(Options{})
+		c.round.stats, c.server.reached = r.Statistics, c.at
+		return c, nil
+	}
+	if c.data, err = env.Data(ctx, r.Document); err != nil {
+		return nil, err
+	}
 	if err := c.server.open(ctx, c, r.Engines[len(r.Engines)-1].Engine); err != nil {
 		return nil, err
 	}
@@ -110,9 +121,11 @@ func (c *Coordinator) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	var group sync.WaitGroup
-	group.Go(func() { c.server.run(ctx) })
 	group.Go(func() { c.save(ctx) })
-	group.Go(func() { c.tick(ctx) })
+	if c.section != nil {
+		group.Go(func() { c.server.run(ctx) })
+		group.Go(func() { c.tick(ctx) })
+	}
 	go func() {
 		group.Wait()
 		c.server.close()
@@ -194,6 +207,15 @@ func (c *Coordinator) fail(err error) {
 	c.server.wake()
 }
 
+// over reports whether nothing more is trained in a state.
+func over(state string) bool {
+	switch state {
+	case StateFailed, StateFinished, StateStopped, StatePublished:
+		return true
+	}
+	return false
+}
+
 // active reports whether steps may go on.
 func (c *Coordinator) active() bool { return c.record.State == StateRunning }
 
@@ -209,5 +231,8 @@ func (c *Coordinator) window() int64 {
 
 // Limits implements Host.
 func (c *Coordinator) Limits() Limits {
+	if c.section == nil {
+		return Limits{} // nobody is let in
+	}
 	return Limits{Packed: wire.MaxPacked(c.section)}
 }

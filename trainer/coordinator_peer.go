@@ -29,14 +29,17 @@ type peer struct {
 	proven   bool
 	joined   bool // the Round knows it
 	left     bool
+	failures int // leases in a row that it could not compute
 }
+
+// maxFailures is how many leases in a row a participant may fail to compute before it has to come back later.
+const maxFailures = 5
 
 // Join implements Host.
 func (c *Coordinator) Join(_ context.Context, hello *wire.Hello, link Link) (Receiver, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch c.record.State {
-	case StateFailed, StateFinished, StateStopped, StatePublished:
+	if over(c.record.State) {
 		return nil, &wire.Refuse{Code: wire.CodeEnded, Message: "the session is over"}
 	}
 	known, word := c.known(hello)
@@ -60,6 +63,9 @@ func (c *Coordinator) Join(_ context.Context, hello *wire.Hello, link Link) (Rec
 	return p, nil
 }
 
+// participantPrefix begins the names of participants.
+const participantPrefix = "p"
+
 // proofOf is what a participant has to prove.
 func proofOf(microbatches int64) wire.Proof {
 	return wire.Proof{Microbatches: min(microbatches, 2), Rounds: 3}
@@ -81,7 +87,7 @@ func (c *Coordinator) known(hello *wire.Hello) (*participantRecord, string) {
 	c.numbers++
 	word := secret()
 	c.record.Participants = append(c.record.Participants, participantRecord{
-		ID: newName("p", c.numbers), Name: hello.Name, Family: hello.Family, Runtime: hello.Runtime, Workers: hello.Workers, Resume: hashOf(word),
+		ID: participantPrefix + strconv.FormatInt(c.numbers, 10), Name: hello.Name, Family: hello.Family, Runtime: hello.Runtime, Workers: hello.Workers, Resume: hashOf(word),
 	})
 	c.wantSave()
 	return &c.record.Participants[len(c.record.Participants)-1], word
@@ -240,6 +246,9 @@ func (p *peer) failed(m *wire.Failed) error {
 	if refuse := c.round.Failed(c.now(), p.id, m.Lease); refuse != nil {
 		return refuse
 	}
+	if p.failures++; p.failures >= maxFailures {
+		return &wire.Refuse{Code: wire.CodeBusy, Message: "too much of what was leased could not be computed: " + m.Reason, RetryAfter: 30}
+	}
 	switch m.Reason {
 	case wire.ReasonEnvironment:
 		return &wire.Refuse{Code: wire.CodeEnvironment, Message: "this runtime does not compute as IEEE 754 says, so its results would differ; use another browser or device"}
@@ -297,6 +306,9 @@ func (p *peer) Vector(r *wire.Result, packed []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.round.Merged(c.now(), m, err == nil)
+	if err == nil {
+		p.failures = 0
+	}
 	c.act()
 	c.settled()
 	if err != nil {
@@ -325,9 +337,14 @@ func (p *peer) Left(err error) {
 // depart takes a peer out.
 func (c *Coordinator) depart(p *peer) {
 	p.left = true
-	if c.peers[p.id] == p {
-		delete(c.peers, p.id)
-		c.round.Left(c.now(), p.id)
+	if c.peers[p.id] != p {
+		return
+	}
+	delete(c.peers, p.id)
+	c.round.Left(c.now(), p.id)
+	if c.participant(p.id).Standing == (Standing{}) && c.round.Forget(p.id) {
+		// Whoever only looks in leaves no trace, or a flood of them would.
+		c.record.Participants = slices.DeleteFunc(c.record.Participants, func(r participantRecord) bool { return r.ID == p.id })
 	}
 }
 

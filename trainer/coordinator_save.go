@@ -82,7 +82,10 @@ func (c *Coordinator) write(ctx context.Context) error {
 	c.server.garbage = nil
 	c.mu.Unlock()
 	err = r.save(ctx, c.env.Store, journal)
-	const grace = time.Minute
+	grace := time.Minute
+	if over(r.State) {
+		grace = 0 // nobody joins any more
+	}
 	var young []garbage
 	for _, g := range waste {
 		if err != nil || time.Since(g.since) < grace {

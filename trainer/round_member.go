@@ -75,6 +75,28 @@ func (r *Round) Left(now time.Duration, id string) {
 	r.release(now, m)
 }
 
+// Forget removes a participant that has left and of whom nothing was accepted, and reports whether it did.
+func (r *Round) Forget(id string) bool {
+	m := r.members[id]
+	if m == nil {
+		return true
+	}
+	if !m.gone || m.banned || m.computed > 0 || m.unchecked != none {
+		return false
+	}
+	for _, a := range r.audits {
+		if _, rival := a.rivals[m]; rival || a.piece.by == m {
+			return false
+		}
+	}
+	if r.task != nil && slices.ContainsFunc(r.task.pieces, func(p *piece) bool { return p.by == m }) {
+		return false
+	}
+	delete(r.members, id)
+	r.order = slices.DeleteFunc(r.order, func(x *member) bool { return x == m })
+	return true
+}
+
 // Rested stops or resumes giving leases to a participant.
 func (r *Round) Rested(now time.Duration, id string, resting bool) {
 	if m := r.members[id]; m != nil {

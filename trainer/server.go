@@ -118,13 +118,13 @@ func (s *serverReplica) run(ctx context.Context) {
 	failures := 0
 	for {
 		s.c.mu.Lock()
-		over := s.c.record.State == StateFailed || s.c.record.State == StateFinished || s.c.record.State == StatePublished || s.c.record.State == StateStopped
+		ended := over(s.c.record.State)
 		var do func(context.Context) error
-		if !over {
+		if !ended {
 			do = s.next()
 		}
 		s.c.mu.Unlock()
-		if over {
+		if ended {
 			return
 		}
 		if do == nil {
@@ -397,7 +397,7 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 	}
 	c.record.Snapshots = append(c.record.Snapshots, wire.Snapshot{Step: step, Tensors: &blob, Hyperparameters: c.values(step)})
 	s.snapped = time.Now()
-	s.thin()
+	s.thin(keptSnapshots)
 	c.settled()
 	c.proceed()
 	c.act()
@@ -427,9 +427,11 @@ func (s *serverReplica) evaluate(ctx context.Context, loss bool) (*runner.Evalua
 	return nil, nil
 }
 
+// keptSnapshots are kept beside the first while a session goes on, for it to go back to.
+const keptSnapshots = 6
+
 // thin keeps the first snapshot and the newest ones.
-func (s *serverReplica) thin() {
-	const keep = 6
+func (s *serverReplica) thin(keep int) {
 	snapshots := s.c.record.Snapshots
 	for len(snapshots) > keep+1 {
 		old := snapshots[1]
@@ -526,6 +528,7 @@ func (s *serverReplica) finish(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	c.record.Result, c.record.State = r, StateFinished
+	s.thin(1)
 	c.log("state", "finished after %d steps", s.at)
 	c.round.Final(s.at)
 	c.tellStatus()

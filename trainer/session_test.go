@@ -3,12 +3,14 @@ package trainer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -65,6 +67,7 @@ type laboratory struct {
 	env      Environment
 
 	mu        sync.Mutex
+	refusing  bool // to publish
 	published []published
 	sessions  *Sessions
 }
@@ -192,6 +195,9 @@ func (l *laboratory) publish(_ context.Context, c *schema.Closure, contents []cl
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.refusing {
+		return "", errors.New("the version is there already")
+	}
 	l.published = append(l.published, p)
 	return c.Name + ":" + c.Version, nil
 }
@@ -561,4 +567,45 @@ func TestTimedSessionReplays(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.same(d, r, journal.Bytes())
+}
+
+// What could not be published is kept, through a restart, until it can be.
+func TestSessionIsPublishedLater(t *testing.T) {
+	l := newLaboratory(t)
+	want, journal := l.alone(20)
+	l.refusing = true
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 20)})
+	id := c.record.ID
+	var group sync.WaitGroup
+	l.join(t.Context(), id, &group, nil)
+	d := l.over(id)
+	group.Wait()
+	if d.State != StateFinished || !strings.Contains(d.Error, "the version is there already") || d.Run != want.Run {
+		t.Fatalf("%s: %s", d.State, d.Error)
+	}
+	l.sessions.Close()
+	l.open()
+	c, err := l.sessions.Get(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Join(t.Context(), &wire.Hello{Role: wire.RoleWork, Workers: 1}, nil); err == nil {
+		t.Error("a participant was let into a session that is over")
+	}
+	l.refusing = false
+	if err := c.Do(t.Context(), Command{Command: CommandPublish, Version: "1.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	d = c.Detail()
+	l.same(d, want, journal)
+	if l.published[0].document.Version != "1.0.1" || d.Closure != "letters:1.0.1" {
+		t.Errorf("published as %s", d.Closure)
+	}
+	if err := c.Do(t.Context(), Command{Command: CommandPublish}); err == nil {
+		t.Error("it was published twice")
+	}
+	content, step, err := c.Parameters(t.Context())
+	if err != nil || step != 20 || content.Path == "" {
+		t.Errorf("step %d, %v", step, err)
+	}
 }
