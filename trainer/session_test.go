@@ -609,3 +609,66 @@ func TestSessionIsPublishedLater(t *testing.T) {
 		t.Errorf("step %d, %v", step, err)
 	}
 }
+
+// Hostile participants are refused with a reason, and disturb nobody.
+func TestSessionRefusesHostileParticipants(t *testing.T) {
+	l := newLaboratory(t)
+	want, journal := l.alone(30)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 30)})
+	other := schema.DigestOf([]byte("another"))
+	attacks := map[string]func(*wire.Result, []byte) (wire.Message, []byte){
+		"digest": func(r *wire.Result, packed []byte) (wire.Message, []byte) {
+			lie := *r
+			lie.Digest = other
+			return &lie, packed
+		},
+		"lease": func(r *wire.Result, packed []byte) (wire.Message, []byte) {
+			lie := *r
+			lie.Lease += 1000
+			return &lie, packed
+		},
+		"truncated": func(r *wire.Result, packed []byte) (wire.Message, []byte) { return r, packed[:len(packed)-1] },
+		"oversized": func(r *wire.Result, packed []byte) (wire.Message, []byte) { return r, append(bytes.Clone(packed), 0) },
+		"kind":      func(*wire.Result, []byte) (wire.Message, []byte) { return &wire.Welcome{}, nil },
+		"out of range": func(r *wire.Result, _ []byte) (wire.Message, []byte) {
+			accumulators := make([]byte, c.section.Regions[schema.RegionAccumulators].Size)
+			for i := range accumulators {
+				accumulators[i] = 0x3f
+			}
+			lie := *r
+			lie.Digest = wire.CanonicalDigest(c.section, accumulators)
+			return &lie, wire.Pack(nil, c.section, accumulators)
+		},
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	refused := map[string]error{}
+	for name, attack := range attacks {
+		group.Go(func() {
+			_, err := Participate(ctx, Participation{
+				Blobs: l.store, Backoff: time.Millisecond, Hello: wire.Hello{Role: wire.RoleWork, Family: "wazero", Workers: 1},
+				Dial: dialer(l.host(c.record.ID), nil, func(m wire.Message, packed []byte) (wire.Message, []byte) {
+					r, ok := m.(*wire.Result)
+					if !ok || packed == nil {
+						return m, packed
+					}
+					return attack(r, packed)
+				}),
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			refused[name] = err
+		})
+	}
+	group.Wait()
+	l.join(t.Context(), c.record.ID, &group, nil)
+	l.same(l.over(c.record.ID), want, journal)
+	group.Wait()
+	for name, err := range refused {
+		if refuse, ok := errors.AsType[*wire.Refuse](err); !ok || refuse.Code != wire.CodeProtocol || refuse.Message == "" {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
