@@ -14,7 +14,7 @@ export function Assurance({ detail }: { readonly detail: SessionDetail }) {
           { name: "Repeated", value: count(audits.done) },
           { name: "Being repeated", value: count(audits.pending) },
           { name: "Forged results found", value: count(audits.caught) },
-          { name: "Chance of an uncaught forger", value: audits.done > 0 ? chance(audits.uncaught) : "–" },
+          { name: "Chance that ten forgeries pass", value: audits.done > 0 ? chance(audits.uncaught) : "–" },
           { name: "Final up to step", value: `${count(Math.max(0, final))} of ${count(Math.max(0, step))}` },
           { name: "Safe on disk up to step", value: count(Math.max(0, checkpoint)) },
           { name: "Returns to a snapshot", value: count(audits.rollbacks) },

@@ -44,7 +44,7 @@ function pathOf(id: string): string {
   return `sessions/${encodeURIComponent(id)}`;
 }
 
-/** Absolute address of a session, below which its socket and its blobs are. */
+/** Absolute address of a session, below which its socket is. */
 export function sessionAddress(id: string): string {
   return new URL(`/api/v1/${pathOf(id)}`, location.href).href;
 }

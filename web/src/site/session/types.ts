@@ -65,7 +65,7 @@ export interface Audits {
   readonly done: number;
   readonly pending: number;
   readonly caught: number;
-  /** Bounds the chance of an uncaught cheat. */
+  /** The chance that a trusted participant who forges ten results is not caught. */
   readonly uncaught: number;
   readonly rollbacks: number;
   readonly releases: number;

@@ -20,7 +20,7 @@ export interface Socket {
   binaryType: BinaryType;
   readonly bufferedAmount: number;
   send(data: string | Uint8Array<ArrayBuffer>): void;
-  close(): void;
+  close(code: number): void;
   addEventListener(type: "open" | "close" | "error", listener: () => void): void;
   addEventListener(type: "message", listener: (event: { readonly data: unknown }) => void): void;
 }
@@ -40,6 +40,9 @@ interface Arriving {
 /** Bytes that may wait in the socket before the next piece has to; milliseconds between looks at them. */
 const sendAhead = 2 << 20;
 const look = 4;
+
+/** https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1 */
+const normalClosure = 1000;
 
 /** Milliseconds: from dialling to an open connection, and of silence that end one. A coordinator sends its status every few seconds. */
 const openLimit = 20_000;
@@ -202,7 +205,7 @@ export class Connection {
     if (this.#ended) return;
     this.#ended = typeof why === "string" ? new Failure("fetch", why) : why;
     clearTimeout(this.#silence);
-    this.#socket.close();
+    this.#socket.close(normalClosure);
     this.#wake();
   }
 }

@@ -31,7 +31,9 @@ export class DataCache {
   readonly #under = new Map<Digest, Promise<Uint8Array>>();
   /** Kept shards, the oldest first. */
   readonly #kept = new Map<Digest, Uint8Array>();
-  #capacity: number;
+  /** What a beginning needs, until it is over. */
+  readonly #held = new Map<Digest, Uint8Array>();
+  readonly #capacity: number;
   #bytes = 0;
 
   /** Keeps shards of at most so many bytes if memory can be shared, else none. */
@@ -53,12 +55,23 @@ export class DataCache {
     });
   }
 
-  detachAll(): void {
-    this.#ports.length = 0;
+  /** No longer answers a worker. */
+  detach(port: DataPort): void {
+    const i = this.#ports.indexOf(port);
+    if (i >= 0) this.#ports.splice(i, 1);
+  }
+
+  /** Fetches what all workers are about to want, and keeps it until it is released. */
+  async hold(refs: readonly BlobRef[]): Promise<void> {
+    await Promise.all(refs.map(async (ref) => this.#held.set(ref.digest, await this.#read(ref, false))));
+  }
+
+  release(): void {
+    this.#held.clear();
   }
 
   #read(ref: BlobRef, keep: boolean): Promise<Uint8Array> {
-    const kept = this.#kept.get(ref.digest);
+    const kept = this.#kept.get(ref.digest) ?? this.#held.get(ref.digest);
     if (kept !== undefined) return Promise.resolve(kept);
     const under = this.#under.get(ref.digest);
     if (under !== undefined) return under;

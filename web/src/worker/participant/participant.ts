@@ -2,7 +2,7 @@
 // says in the order in which it is said (trainer/PROTOCOL.md). Whatever breaks, it begins again from the coordinator's
 // state, until the session is over, the coordinator refuses it for good, or the visitor leaves.
 
-import type { BlobRef, Blobs } from "../../core/blobs.ts";
+import type { Blobs } from "../../core/blobs.ts";
 import type { Dataset, Role } from "../../core/documents.ts";
 import { Failure, messageOf } from "../../core/failure.ts";
 import { openDataset, type Plan, type RecordsPlan } from "../../core/plan.ts";
@@ -47,7 +47,8 @@ export interface Member {
 export interface Surroundings {
   /** Opens a WebSocket with the protocol's name. */
   dial(address: string): Socket;
-  spawn(): Member;
+  /** Returns when the worker is there. */
+  spawn(): Promise<Member>;
   blobs(address: string): Blobs;
   /** Whether workers may read each other's memory. */
   readonly shared: boolean;
@@ -87,11 +88,8 @@ export class Participant {
   readonly #around: Surroundings;
   readonly #data: DataCache;
   readonly #store: Blobs;
-  readonly #sessionBlobs: Blobs;
-  /** Blobs that the session keeps, not the store. */
-  readonly #own = new Set<Digest>();
   #state: ParticipantState;
-  #members: Member[] = [];
+  readonly #members: Member[] = [];
   #team: Team | undefined;
   #connection: Connection | undefined;
   #welcome: Welcome | undefined;
@@ -111,9 +109,7 @@ export class Participant {
     this.#around = around;
     this.#state = { ...initialState(order.role, order.workers), resume: order.resume ?? "" };
     this.#store = around.blobs(order.blobs);
-    this.#sessionBlobs = around.blobs(`${order.session}/blobs/`);
-    const blobs: Blobs = { read: (ref) => this.#read(ref) };
-    this.#data = new DataCache(blobs, order.memory, around.shared);
+    this.#data = new DataCache(this.#store, order.memory, around.shared);
   }
 
   get state(): ParticipantState {
@@ -238,7 +234,6 @@ export class Participant {
   /** Decides what comes after an attempt that ended. */
   async #settle(thrown: unknown): Promise<void> {
     if (thrown instanceof Stopped) {
-      this.#dismiss();
       if (this.#stop === "leave") this.#set({ phase: "left", retry: undefined });
       return;
     }
@@ -283,29 +278,41 @@ export class Participant {
     this.#engine = snapshot.engine ?? this.#engine ?? welcome.engine;
     const plan = this.#plan(snapshot, this.#engine);
     const wanted = this.#state.role === "track" ? 1 : this.#state.workers;
-    if (this.#members.length !== wanted) this.#dismiss();
-    if (this.#team === undefined) {
-      // Workers start when the documents were read: Firefox sometimes stalls a worker that fetches while it starts others.
-      this.#members = Array.from({ length: wanted }, () => this.#around.spawn());
-      for (const { data } of this.#members) this.#data.attach(data);
-      this.#team = new Team(this.#members.map((m) => m.replica));
-    }
-    const team = this.#team;
+    // Firefox sometimes stalls a worker that fetches while it starts others: everything is here before the first is started,
+    // and they start one after the other.
+    await this.#data.hold([plan.engine, ...plan.snapshot]);
+    const team = await this.#muster(wanted, epoch);
     const section = await team.begin({ plan, hyperparameters: snapshot.hyperparameters });
-    if (epoch !== this.#epoch) throw new Stopped(); // nobody waits for this any more
+    this.#data.release();
+    if (epoch !== this.#epoch) throw new Stopped();
     if (this.#connection) this.#connection.updateLimit = packedLimit(section);
     if (proof.microbatches === 0 || proof.rounds === 0 || this.#state.role === "track") return {};
     this.#set({ phase: "proving" });
     return { proofs: await team.prove(snapshot.step + 1, proof.microbatches, proof.rounds) };
   }
 
+  /** Makes a team of so many workers, of those that are there and others. */
+  async #muster(wanted: number, epoch: number): Promise<Team> {
+    if (epoch !== this.#epoch) throw new Stopped(); // nobody waits for this any more
+    if (this.#team !== undefined && this.#members.length === wanted) return this.#team;
+    this.#team = undefined;
+    for (const member of this.#members.splice(wanted)) this.#close(member);
+    while (this.#members.length < wanted) {
+      const member = await this.#around.spawn();
+      if (epoch !== this.#epoch) {
+        member.close();
+        throw new Stopped();
+      }
+      this.#data.attach(member.data);
+      this.#members.push(member);
+    }
+    this.#team = new Team(this.#members.map((m) => m.replica));
+    return this.#team;
+  }
+
   #plan(snapshot: Snapshot, engine: Blob): Plan {
     const { seed, microbatches } = this.#welcome as Welcome;
-    const refs: BlobRef[] = [];
-    if (snapshot.tensors) {
-      this.#own.add(snapshot.tensors.digest);
-      refs.push({ ...snapshot.tensors, path: `snapshot of step ${snapshot.step}` });
-    }
+    const { tensors, step } = snapshot;
     const records = Object.fromEntries(this.#datasets.map((d) => [d.role, d.records]));
     // Workers that share a store keep nothing of their own; the others divide the memory.
     const share = this.#order.memory / Math.max(1, this.#state.workers * this.#datasets.length);
@@ -314,7 +321,7 @@ export class Participant {
       seed,
       microbatches: Math.max(1, microbatches),
       records,
-      snapshot: refs,
+      snapshot: tensors ? [{ ...tensors, path: `snapshot of step ${step}` }] : [],
       cacheBytes: this.#around.shared ? Number.POSITIVE_INFINITY : share,
     };
   }
@@ -329,10 +336,6 @@ export class Participant {
         return { role, dataset, records };
       }),
     );
-  }
-
-  #read(ref: BlobRef): Promise<Uint8Array<ArrayBuffer>> {
-    return (this.#own.has(ref.digest) ? this.#sessionBlobs : this.#store).read(ref);
   }
 
   async #handle(connection: Connection, { message, packed }: Received): Promise<void> {
@@ -468,10 +471,13 @@ export class Participant {
   }
 
   #dismiss(): void {
-    this.#data.detachAll();
-    for (const member of this.#members) member.close();
-    this.#members = [];
+    for (const member of this.#members.splice(0)) this.#close(member);
     this.#team = undefined;
+  }
+
+  #close(member: Member): void {
+    this.#data.detach(member.data);
+    member.close();
   }
 
   #fail(failure: NonNullable<ParticipantState["failure"]> & { readonly code?: RefuseCode }): void {

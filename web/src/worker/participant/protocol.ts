@@ -7,7 +7,7 @@ import type { FailureData } from "../protocol.ts";
 
 /** How to take part. Addresses are absolute. */
 export interface Order {
-  /** The session's, below which its socket and its own blobs are: http://host/api/v1/sessions/ID */
+  /** The session's, below which its socket is: http://host/api/v1/sessions/ID */
   readonly session: string;
   /** Of the store's blobs. */
   readonly blobs: string;
