@@ -85,7 +85,21 @@ func (d *derivations) derive(ctx context.Context, c *schema.Closure) (a Derivati
 	if d.compiler == nil {
 		return DerivationAnswer{Unchecked, "this server has no compiler"}, false, nil
 	}
-	if len(c.Model.Layers) > maxLayers {
+	a, final, err = d.engine(ctx, c.Name, c.Engine, c.Resolved())
+	for _, e := range c.Earlier {
+		if err != nil || a.Derivation != schema.Derived {
+			break
+		}
+		if a, final, err = d.engine(ctx, c.Name, e.Engine, e.Resolved()); a.Derivation != schema.Derived {
+			a.Reason = "of an engine that ran before this one: " + a.Reason
+		}
+	}
+	return a, final, err
+}
+
+// engine is derive for one of a closure's engines.
+func (d *derivations) engine(ctx context.Context, name string, e schema.EngineReference, r schema.Resolved) (a DerivationAnswer, final bool, err error) {
+	if len(r.Model.Layers) > maxLayers {
 		return DerivationAnswer{Unchecked, "the model has too many layers to be compiled by this server: verify it yourself"}, true, nil
 	}
 	if err := d.slot.acquire(ctx); err != nil {
@@ -94,26 +108,26 @@ func (d *derivations) derive(ctx context.Context, c *schema.Closure) (a Derivati
 	defer d.slot.release()
 	limited, cancel := context.WithTimeout(ctx, compileDeadline)
 	defer cancel()
-	made, err := d.compiler.Compile(limited, c.Resolved())
+	made, err := d.compiler.Compile(limited, r)
 	invalid := isInvalid(err)
 	switch {
-	case err == nil && made == c.Engine.Digest:
+	case err == nil && made == e.Digest:
 		return DerivationAnswer{schema.Derived, "compiling the specification again gave the same engine, byte for byte"}, true, nil
 	case err != nil && !invalid:
 		if ctx.Err() != nil {
 			return a, false, ctx.Err() // nobody waits any more
 		}
-		d.log.Warn("derivation", "name", c.Name, "error", err)
+		d.log.Warn("derivation", "name", name, "error", err)
 		// What took too much once is not tried at every look.
 		return DerivationAnswer{Unchecked, "this server could not compile the specification: verify it yourself"}, true, nil
-	case c.Engine.Compiler != "" && c.Engine.Compiler != d.compiler.Version():
-		return DerivationAnswer{schema.OtherCompiler, "the engine was made by compiler " + shorten(c.Engine.Compiler, 64) + ", and this server has " +
+	case e.Compiler != "" && e.Compiler != d.compiler.Version():
+		return DerivationAnswer{schema.OtherCompiler, "the engine was made by compiler " + shorten(e.Compiler, 64) + ", and this server has " +
 			d.compiler.Version() + ": only what is computed blindly is proved"}, true, nil
 	case invalid:
 		return DerivationAnswer{schema.Foreign, "the engine is not declared foreign, and the specification does not compile, so it cannot have been made from it: " + shorten(oneLine(err), 400)}, true, nil
 	}
 	return DerivationAnswer{schema.Foreign, "the engine is not declared foreign, but it is not what the specification compiles to: it is " +
-		c.Engine.Digest.Short() + ", and compiling gives " + made.Short()}, true, nil
+		e.Digest.Short() + ", and compiling gives " + made.Short()}, true, nil
 }
 
 // oneLine is what is wrong with a specification, as part of a sentence.

@@ -174,8 +174,22 @@ func TestInvalidDocuments(t *testing.T) {
 	}
 }
 
+// sampleWith is a changed sample; where the change lists an earlier engine, that is among its files.
+func sampleWith(change func(*schema.Closure), earlier []byte) apitest.Sample {
+	s := apitest.Sample{Change: change}
+	var c schema.Closure
+	c.Algorithm.Optimizer.Attributes = map[string]any{}
+	if change != nil {
+		if change(&c); c.Earlier != nil {
+			s.Beside = []closure.Content{closure.Bytes(schema.PathEarlierEngine(schema.DigestOf(earlier)), earlier)}
+		}
+	}
+	return s
+}
+
 // A derivation says what was found out, in words.
 func TestDerivation(t *testing.T) {
+	earlier := []byte("earlier")
 	for _, tc := range []struct {
 		name       string
 		change     func(*schema.Closure)
@@ -189,11 +203,19 @@ func TestDerivation(t *testing.T) {
 			c.Engine.Compiler = "reprise-wasm/0"
 			c.Algorithm.Optimizer.Attributes = map[string]any{"learningRate": 0.5}
 		}, schema.OtherCompiler, "made by compiler reprise-wasm/0"},
+		{"an earlier engine that does not compile", func(c *schema.Closure) {
+			e := schema.EarlierEngine{
+				Engine: schema.EngineReference{Digest: schema.DigestOf(earlier), ABI: schema.ABI, Compiler: c.Engine.Compiler},
+				Model:  c.Model, Algorithm: c.Algorithm, Datasets: c.Datasets,
+			}
+			e.Model.Loss, e.Specification = "regret", schema.DigestOf(nil)
+			c.Earlier = []schema.EarlierEngine{e}
+		}, schema.Foreign, "of an engine that ran before this one"},
 		{"does not compile", func(c *schema.Closure) { c.Model.Loss = "regret" }, schema.Foreign, "does not compile"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, nil)
-			w.publish("letters", "1.0.0", apitest.Sample{Change: tc.change})
+			w.publish("letters", "1.0.0", sampleWith(tc.change, earlier))
 			a := read[api.DerivationAnswer](w, "/api/v1/closure/derivation?ref=letters")
 			if a.Derivation != tc.derivation || !strings.Contains(a.Reason, tc.reason) {
 				t.Errorf("%+v", a)

@@ -34,14 +34,7 @@ func (a *Archive) file(ctx context.Context, path string) ([]byte, error) {
 
 // Engine reads the closure's engine, which must be the one that the document names.
 func (a *Archive) Engine(ctx context.Context) ([]byte, error) {
-	wasm, err := a.file(ctx, schema.PathEngine)
-	if err != nil {
-		return nil, err
-	}
-	if d := schema.DigestOf(wasm); d != a.Closure.Engine.Digest {
-		return nil, schema.Invalidf(schema.PathClosure, "engine.digest", "%s, but %s is %s", a.Closure.Engine.Digest, schema.PathEngine, d)
-	}
-	return wasm, nil
+	return a.engineAt(ctx, schema.PathEngine, a.Closure.Engine.Digest)
 }
 
 // Tensors reads parameters and state.
@@ -83,9 +76,11 @@ func (a *Archive) Journal(ctx context.Context) (io.Reader, error) {
 }
 
 // Data opens the splits that the closure was trained and tested on.
-func (a *Archive) Data(ctx context.Context) (Data, error) {
+func (a *Archive) Data(ctx context.Context) (Data, error) { return a.data(ctx, a.Closure.Datasets) }
+
+func (a *Archive) data(ctx context.Context, datasets []schema.ClosureDataset) (Data, error) {
 	var data Data
-	for _, d := range a.Closure.Datasets {
+	for _, d := range datasets {
 		records, err := a.records(ctx, d)
 		if err != nil {
 			return data, err
@@ -149,7 +144,7 @@ func (a *Archive) check(ctx context.Context) ([]schema.DamagedBlob, error) {
 		}
 	}
 	done := map[schema.Digest]bool{}
-	for _, d := range a.Closure.Datasets {
+	for _, d := range a.Closure.AllDatasets() {
 		if done[d.Digest] {
 			continue
 		}

@@ -24,27 +24,46 @@ type derived struct {
 	note string
 }
 
-// derive recompiles a closure's specification and compares engines. An engine of another release counts as a declared
-// foreign one: nothing is proved by it, and nothing held against it.
+// derive recompiles the specifications of a closure's engines and compares. An engine of another release counts as a
+// declared foreign one: nothing is proved by it, and nothing held against it. Of several engines the least proved counts.
 func (d Derivation) derive(c *schema.Closure) (derived, error) {
-	if c.Engine.Foreign {
+	all, err := d.engine(c.Engine, c.Resolved())
+	for _, e := range c.Earlier {
+		if err != nil || all.failed != "" {
+			break
+		}
+		var one derived
+		one, err = d.engine(e.Engine, e.Resolved())
+		switch {
+		case one.failed != "":
+			all = derived{kind: schema.Foreign, failed: "an engine that ran before: " + one.failed}
+		case all.kind == schema.Derived:
+			all = one
+		}
+	}
+	return all, err
+}
+
+// engine is derive for one engine.
+func (d Derivation) engine(e schema.EngineReference, r schema.Resolved) (derived, error) {
+	if e.Foreign {
 		return derived{kind: schema.Foreign}, nil
 	}
 	if d.Compile == nil {
 		return derived{}, errors.New("derivation: no compiler was given")
 	}
-	wasm, err := d.Compile(c.Resolved())
+	wasm, err := d.Compile(r)
 	switch {
-	case err == nil && schema.DigestOf(wasm) == c.Engine.Digest:
+	case err == nil && schema.DigestOf(wasm) == e.Digest:
 		return derived{kind: schema.Derived}, nil
-	case c.Engine.Compiler != "" && c.Engine.Compiler != d.Compiler:
+	case e.Compiler != "" && e.Compiler != d.Compiler:
 		return derived{kind: schema.OtherCompiler, note: fmt.Sprintf(
-			"the engine was made by compiler %s, and this is %s: only what is computed blindly is proved", c.Engine.Compiler, d.Compiler)}, nil
+			"the engine was made by compiler %s, and this is %s: only what is computed blindly is proved", e.Compiler, d.Compiler)}, nil
 	case err != nil:
 		return derived{kind: schema.Foreign, failed: fmt.Sprintf(
 			"the engine is not declared foreign, and the specification does not compile: %v", err)}, nil
 	}
 	return derived{kind: schema.Foreign, failed: fmt.Sprintf(
 		"the engine is not declared foreign, but it is not what the specification compiles to: it is %s, and compiling gives %s",
-		c.Engine.Digest.Short(), schema.DigestOf(wasm).Short())}, nil
+		e.Digest.Short(), schema.DigestOf(wasm).Short())}, nil
 }

@@ -74,13 +74,13 @@ func readJournal(r io.Reader, f func(schema.JournalLine) error) error {
 		if err != nil {
 			return err
 		}
-		if line.Type == schema.LineEvent && line.Event != eventHyperparameter {
-			return schema.Invalidf(schema.PathJournal, "event", "%q at step %d: this release knows only %q", line.Event, line.Step, eventHyperparameter)
-		}
 		if err := f(*line); err != nil {
 			return err
 		}
 	}
 }
 
-const eventHyperparameter = "hyperparameter"
+const (
+	eventHyperparameter = "hyperparameter"
+	eventEngine         = "engine"
+)

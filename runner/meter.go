@@ -36,10 +36,10 @@ func (m *meter) start(step int64) { m.began, m.first = time.Now(), step }
 
 func (m *meter) begin() { m.stepAt = time.Now() }
 
-func (m *meter) end(c Counts) {
+func (m *meter) end(p Plan, c Counts) {
 	m.busy += time.Since(m.stepAt)
 	m.last = c
-	m.examples += int64(m.plan.Resolved.Algorithm.BatchSize)
+	m.examples += int64(p.Resolved.Algorithm.BatchSize)
 }
 
 // TelemetryLine is a line of journal/telemetry.jsonl.

@@ -92,40 +92,42 @@ func (r *replaying) run(ctx context.Context) error {
 	if d.failed != "" {
 		r.fail("%s", d.failed)
 	}
-	plan, err := NewPlan(a.Closure.Resolved(), a.Closure.Engine.Digest)
-	if err != nil {
-		return err
-	}
+	steps := a.Closure.Algorithm.Steps
 	if r.options.To == 0 {
-		r.options.To = plan.Steps()
+		r.options.To = steps
 	}
-	if o := r.options; o.From < 0 || o.From >= o.To || o.To > plan.Steps() {
-		return schema.Invalidf("replay", "", "steps %d to %d of %d", o.From, o.To, plan.Steps())
-	}
-	wasm, err := a.Engine(ctx)
-	if err != nil {
-		return err
+	if o := r.options; o.From < 0 || o.From >= o.To || o.To > steps {
+		return schema.Invalidf("replay", "", "steps %d to %d of %d", o.From, o.To, steps)
 	}
 	journal, err := a.file(ctx, schema.PathJournal)
 	if err != nil {
 		return err
 	}
-	data, err := a.Data(ctx)
+	stages, err := a.stages(journal)
 	if err != nil {
 		return err
 	}
-	team, err := Start(ctx, wasm, data, r.options.Team)
+	return r.train(ctx, stages, journal)
+}
+
+// train repeats the run with the recorded journal as the writer's measure.
+func (r *replaying) train(ctx context.Context, stages []stage, journal []byte) error {
+	first := stages[0].plan.Engine
+	for len(stages) > 1 && stages[1].step <= r.options.From {
+		stages = stages[1:]
+	}
+	team, err := r.archive.start(ctx, stages[0], r.options.Team)
 	if err != nil {
 		return err
 	}
 	defer closeTeam(team)
-	return r.train(ctx, team, plan, journal)
-}
-
-// train repeats the run with the recorded journal as the writer's measure.
-func (r *replaying) train(ctx context.Context, team Team, plan Plan, journal []byte) error {
 	lines := &comparison{recorded: journal, last: r.options.To, report: r.report}
-	o := TrainOptions{Progress: r.options.Progress, Journal: lines}
+	o := TrainOptions{Progress: r.options.Progress, Journal: lines, First: first}
+	for _, s := range stages[1:] {
+		o.Changes = append(o.Changes, Change{Step: s.step, Plan: s.plan, Start: func(ctx context.Context) (Team, error) {
+			return r.archive.start(ctx, s, r.options.Team)
+		}})
+	}
 	o.Events, o.Merged = recorded(journal)
 	if r.options.From > 0 {
 		tensors, err := r.archive.Snapshot(ctx, r.options.From)
@@ -134,7 +136,7 @@ func (r *replaying) train(ctx context.Context, team Team, plan Plan, journal []b
 		}
 		o.From = &From{Step: r.options.From, Tensors: tensors, Journal: bytes.NewReader(journal)}
 	}
-	result, err := Train(ctx, team, plan, o)
+	result, err := Train(ctx, team, stages[0].plan, o)
 	if errors.Is(err, errReached) {
 		return nil
 	}

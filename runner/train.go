@@ -36,6 +36,11 @@ type TrainOptions struct {
 	From *From
 	// Events are changes of hyper-parameters, each with a value, before their steps run.
 	Events []schema.JournalLine
+	// Changes are engines that take the run over, in the order of their steps. Those up to the step that a run goes on from
+	// have been made: the last of them goes on.
+	Changes []Change
+	// First is the engine that began the run, where it goes on from a state after a change; zero means the plan's.
+	First schema.Digest
 	// Merged are the microbatches of steps that are not to have those of the plan, as steps of timed sessions.
 	Merged map[int64]Ranges
 }
@@ -75,16 +80,26 @@ type TrainResult struct {
 	Test *Evaluation
 }
 
-// Train runs a plan to its last step. Step 0 lets the engine learn what it needs to know before it counts; then steps 1 …
+// Train runs a plan, and those of the changes, to the last step. Step 0 lets the engine learn what it needs to know before it counts; then steps 1 …
 // N follow. Cancelling the context stops between two microbatches, leaves a snapshot in the work folder, and returns the
 // context's error.
 func Train(ctx context.Context, team Team, plan Plan, o TrainOptions) (*TrainResult, error) {
 	if err := plan.check(team.Section()); err != nil {
 		return nil, err
 	}
-	t := &training{team: team, plan: plan, options: o, journal: journal{out: o.Journal}, meter: newMeter(plan, o)}
+	last, err := checkChanges(plan, o.Changes)
+	if err != nil {
+		return nil, err
+	}
+	t := &training{
+		team: team, plan: plan.until(last.Steps()), last: last, options: o, journal: journal{out: o.Journal}, meter: newMeter(last, o), values: map[string]float64{},
+	}
+	defer t.release()
+	if t.options.First.IsZero() {
+		t.options.First = plan.Engine
+	}
 	if o.Work != "" {
-		w, err := openWork(o.Work, plan)
+		w, err := openWork(o.Work, last)
 		if err != nil {
 			return nil, err
 		}
@@ -108,8 +123,11 @@ func Train(ctx context.Context, team Team, plan Plan, o TrainOptions) (*TrainRes
 // training is a run in progress.
 type training struct {
 	team    Team
-	plan    Plan
+	plan    Plan // that of team, until the run's end
+	last    Plan // that of the run's end
 	options TrainOptions
+	changed bool               // team is a change's, and not the caller's
+	values  map[string]float64 // of the hyper-parameters that were changed
 	journal journal
 	work    *work // nil without a work folder
 	meter   *meter
@@ -130,7 +148,7 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.team.Init(ctx, t.plan.Resolved.Algorithm.Seed); err != nil {
 		return err
 	}
-	if err := t.journal.write(t.plan.Header()); err != nil {
+	if err := t.journal.write(t.header()); err != nil {
 		return err
 	}
 	if _, err := t.team.Step(ctx, 0, First(t.plan.Microbatches())); err != nil {
@@ -138,6 +156,13 @@ func (t *training) start(ctx context.Context) error {
 	}
 	t.began(0)
 	return nil
+}
+
+// header names the closure's specification, and the engine that ran first.
+func (t *training) header() schema.JournalLine {
+	line := t.last.Header()
+	line.Engine = t.options.First
+	return line
 }
 
 func (t *training) began(step int64) { t.step, t.mark, t.started = step, t.journal.size, true }
@@ -155,6 +180,9 @@ func (t *training) continueFrom(ctx context.Context, from *From) error {
 	if from.Step > t.plan.Steps() {
 		return schema.Invalidf("specification", "algorithm.steps", "%d, but the run has already done %d", t.plan.Steps(), from.Step)
 	}
+	if err := t.catchUp(ctx, from.Step); err != nil {
+		return err
+	}
 	if err := t.team.Load(ctx, from.Tensors); err != nil {
 		return err
 	}
@@ -164,21 +192,22 @@ func (t *training) continueFrom(ctx context.Context, from *From) error {
 		case line.Step > from.Step:
 			return nil
 		case line.Type == schema.LineHeader:
-			line = t.plan.Header()
+			line = t.header()
 		case line.Step == from.Step && (line.Type == schema.LineEvaluation || line.Type == schema.LineCheckpoint):
 			return nil // made again, if the plan wants them
-		case line.Type == schema.LineEvent:
-			if err := t.team.Set(ctx, line.Name, *line.Value); err != nil {
-				return err
-			}
+		case line.Type == schema.LineEvent && line.Event == eventHyperparameter:
+			t.values[line.Name] = *line.Value
 		}
 		if resumed {
 			return t.journal.repeat(line)
 		}
 		return t.journal.write(line)
 	})
+	if err != nil {
+		return err
+	}
 	t.began(from.Step)
-	return err
+	return t.hold(ctx)
 }
 
 // run does what is left to do.
@@ -207,19 +236,22 @@ func (t *training) run(ctx context.Context) (*TrainResult, error) {
 // next runs one step and writes its line.
 func (t *training) next(ctx context.Context) error {
 	step := t.step + 1
-	merged, ok := t.options.Merged[step]
-	if !ok {
-		merged = First(t.plan.Microbatches())
+	if err := t.change(ctx, step); err != nil {
+		return err
 	}
 	if err := t.events(ctx, step); err != nil {
 		return err
+	}
+	merged, ok := t.options.Merged[step]
+	if !ok {
+		merged = First(t.plan.Microbatches())
 	}
 	t.meter.begin()
 	c, err := t.team.Step(ctx, step, merged)
 	if err != nil {
 		return err
 	}
-	t.meter.end(c)
+	t.meter.end(t.plan, c)
 	if err := t.journal.write(StepLine(step, merged, c)); err != nil {
 		return err
 	}
@@ -244,6 +276,7 @@ func (t *training) events(ctx context.Context, step int64) error {
 		if err := t.team.Set(ctx, e.Name, *e.Value); err != nil {
 			return err
 		}
+		t.values[e.Name] = *e.Value
 		if err := t.journal.write(e); err != nil {
 			return err
 		}

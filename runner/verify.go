@@ -79,6 +79,16 @@ func (v *verification) run(ctx context.Context) error {
 	if specification != c.Specification {
 		v.fail("closure.json names specification %s, but its model, algorithm and datasets are %s", c.Specification.Short(), specification.Short())
 	}
+	for _, e := range c.Earlier {
+		specification, err := schema.DigestOfDocument(e.Resolved())
+		if err != nil {
+			return err
+		}
+		if specification != e.Specification {
+			v.fail("closure.json names specification %s of earlier engine %s, but its model, algorithm and datasets are %s",
+				e.Specification.Short(), e.Engine.Digest.Short(), specification.Short())
+		}
+	}
 	wasm, err := v.archive.Engine(ctx)
 	if err != nil {
 		return err

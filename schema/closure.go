@@ -1,5 +1,7 @@
 package schema
 
+import "slices"
+
 // Media types of the objects and their parts (OCI).
 const (
 	MediaTypeClosure      = "application/vnd.reprise.closure.v1+json"
@@ -48,7 +50,9 @@ type Closure struct {
 	// Specification is the digest of the canonical Resolved document.
 	Specification Digest `json:"specification"`
 
-	Engine     EngineReference `json:"engine"`
+	Engine EngineReference `json:"engine"`
+	// Earlier are the engines that ran before Engine took the run over, sorted by digest; the journal says when they ran.
+	Earlier    []EarlierEngine `json:"earlier,omitempty"`
 	Files      []File          `json:"files"` // sorted by path; every layer of the manifest
 	Parameters ParametersClaim `json:"parameters"`
 	Run        RunClaim        `json:"run"`
@@ -71,6 +75,21 @@ type EngineReference struct {
 	Compiler string `json:"compiler,omitempty"`
 	Foreign  bool   `json:"foreign,omitempty"`
 }
+
+// EarlierEngine is an engine that another one replaced on the way, and what it was compiled from and ran on. Its code is
+// the file at PathEarlierEngine.
+type EarlierEngine struct {
+	Engine        EngineReference  `json:"engine"`
+	Specification Digest           `json:"specification"` // of the canonical Resolved document
+	Model         Model            `json:"model"`
+	Algorithm     Algorithm        `json:"algorithm"`
+	Datasets      []ClosureDataset `json:"datasets"` // sorted by role
+}
+
+// PathEarlierEngine is the place of an engine that another one replaced.
+func PathEarlierEngine(engine Digest) string { return prefixEarlier + engine.Short() + ".wasm" }
+
+const prefixEarlier = "code/engine-"
 
 // File is one layer of the manifest.
 type File struct {
@@ -124,10 +143,24 @@ type Parent struct {
 }
 
 // Resolved returns the identity of the closure's run, whose canonical digest must equal Specification.
-func (c *Closure) Resolved() Resolved {
-	r := Resolved{Model: c.Model, Algorithm: c.Algorithm}
-	for _, d := range c.Datasets {
+func (c *Closure) Resolved() Resolved { return resolved(c.Model, c.Algorithm, c.Datasets) }
+
+// Resolved returns what the engine was compiled from, whose canonical digest must equal Specification.
+func (e *EarlierEngine) Resolved() Resolved { return resolved(e.Model, e.Algorithm, e.Datasets) }
+
+func resolved(m Model, a Algorithm, datasets []ClosureDataset) Resolved {
+	r := Resolved{Model: m, Algorithm: a}
+	for _, d := range datasets {
 		r.Datasets = append(r.Datasets, d.ResolvedDataset)
 	}
 	return r
+}
+
+// AllDatasets are those of the closure, and then those of its earlier engines; the same one may be there more than once.
+func (c *Closure) AllDatasets() []ClosureDataset {
+	all := slices.Clone(c.Datasets)
+	for _, e := range c.Earlier {
+		all = append(all, e.Datasets...)
+	}
+	return all
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,37 @@ func TestBadClosures(t *testing.T) {
 		"other schema version": {
 			func(c *schema.Closure) { c.SchemaVersion = 2 },
 			"schemaVersion: 2 is not 1",
+		},
+		"earlier engine without its file": {
+			func(c *schema.Closure) { addEarlier(c); c.Files = append(c.Files[:1], c.Files[2]) },
+			"files: " + earlierPath() + " is missing: its engine is listed in earlier",
+		},
+		"file of an earlier engine that is not listed": {
+			func(c *schema.Closure) { addEarlier(c); c.Earlier = nil },
+			"files[1]: " + earlierPath() + " is no engine that is listed in earlier",
+		},
+		"earlier engine that is another file": {
+			func(c *schema.Closure) { addEarlier(c); c.Files[1].Digest = digest("other") },
+			"files[1]: " + earlierPath() + " is no engine that is listed in earlier",
+		},
+		"earlier engine twice": {
+			func(c *schema.Closure) { addEarlier(c); c.Earlier = append(c.Earlier, c.Earlier[0]) },
+			`earlier[1].engine: "` + digest("earlier").Hex() + `" is listed twice`,
+		},
+		"earlier engine that is the closure's": {
+			func(c *schema.Closure) { addEarlier(c); c.Engine.Digest = digest("earlier") },
+			"earlier[0].engine: is the closure's own engine",
+		},
+		"earlier engine with another seed": {
+			func(c *schema.Closure) { addEarlier(c); c.Earlier[0].Algorithm.Seed = 7 },
+			"earlier[0].algorithm.seed: 7 is not the run's seed, 42",
+		},
+		"earlier engine with a role twice": {
+			func(c *schema.Closure) {
+				addEarlier(c)
+				c.Earlier[0].Datasets = []schema.ClosureDataset{c.Datasets[0], c.Datasets[0]}
+			},
+			`earlier[0].datasets[1].role: "test" is listed twice`,
 		},
 	}
 	for name, test := range tests {
@@ -398,3 +430,31 @@ func TestJournal(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// addEarlier gives a closure an engine that ran before its own.
+func addEarlier(c *schema.Closure) {
+	c.Earlier = []schema.EarlierEngine{{
+		Engine: schema.EngineReference{Digest: digest("earlier"), ABI: 1}, Specification: digest("specification"),
+		Model: c.Model, Algorithm: c.Algorithm, Datasets: c.Datasets,
+	}}
+	f := schema.File{Path: earlierPath(), Role: "engine", MediaType: schema.MediaTypeEngine, Digest: digest("earlier"), Size: 4096}
+	c.Files = slices.Insert(c.Files, 1, f)
+}
+
+func earlierPath() string { return schema.PathEarlierEngine(digest("earlier")) }
+
+// A closure may name the engines that ran before its own, whose datasets it refers to as well.
+func TestEarlierEngines(t *testing.T) {
+	c := exampleClosure(t)
+	addEarlier(c)
+	got, err := schema.ReadClosure("closure.json", canonical(t, c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Earlier) != 1 || len(got.AllDatasets()) != 2*len(c.Datasets) || len(got.Datasets) != len(c.Datasets) {
+		t.Errorf("%d engines and %d datasets", len(got.Earlier), len(got.AllDatasets()))
+	}
+	if d, err := schema.DigestOfDocument(got.Earlier[0].Resolved()); err != nil || d != c.Specification {
+		t.Errorf("%s (%v), want %s", d, err, c.Specification)
+	}
+}

@@ -23,8 +23,8 @@ type JournalLine struct {
 	Engine        Digest `json:"engine,omitzero"` // also event "engine"
 	Seed          *int64 `json:"seed,omitempty"`
 
-	// event: a hyper-parameter set before the step runs
-	Event string   `json:"event,omitempty"` // "hyperparameter"
+	// event: a hyper-parameter set before the step runs, or the engine replaced that ran up to it
+	Event string   `json:"event,omitempty"` // "hyperparameter" or "engine"
 	Name  string   `json:"name,omitempty"`
 	Value *float64 `json:"value,omitempty"`
 

@@ -8,23 +8,56 @@ func checkClosure(s *source, c *Closure) {
 	s.rule("version", CheckVersion(c.Version))
 	s.checkModel(c.Model)
 	s.checkAlgorithm(c.Algorithm)
-	for i, l := range c.Model.Layers {
-		if l.Kind == "" {
-			s.report(item("model.layers", i), "", "names no operation")
-		}
-	}
-	inOrder(s, "datasets", "role", c.Datasets, func(d ClosureDataset) string { return d.Role })
+	s.checkTrained("", c.Model, c.Datasets)
 	inOrder(s, "files", "path", c.Files, func(f File) string { return f.Path })
-	for i, d := range c.Datasets {
-		path := item("datasets", i)
-		s.rule(field(path, "name"), CheckName(d.Name))
-		s.checkRecord(field(path, "record"), d.Record)
-	}
+	s.checkEarlier(c)
 	for i, r := range c.Results {
 		s.checkResult(item("results", i), r)
 	}
 	if c.Parameters.Step > c.Algorithm.Steps {
 		s.report("parameters.step", "", "%d is beyond the run's %d steps", c.Parameters.Step, c.Algorithm.Steps)
+	}
+}
+
+// checkTrained checks what a closure says, beside what a specification does, about a model and the datasets that it was
+// trained on. The prefix of their fields' paths ends in a dot, or is empty.
+func (s *source) checkTrained(prefix string, m Model, datasets []ClosureDataset) {
+	for i, l := range m.Layers {
+		if l.Kind == "" {
+			s.report(item(prefix+"model.layers", i), "", "names no operation")
+		}
+	}
+	inOrder(s, prefix+"datasets", "role", datasets, func(d ClosureDataset) string { return d.Role })
+	for i, d := range datasets {
+		path := item(prefix+"datasets", i)
+		s.rule(field(path, "name"), CheckName(d.Name))
+		s.checkRecord(field(path, "record"), d.Record)
+	}
+}
+
+// checkEarlier checks that the engines that ran before are among the files, and no other ones.
+func (s *source) checkEarlier(c *Closure) {
+	inOrder(s, "earlier", "engine", c.Earlier, func(e EarlierEngine) string { return e.Engine.Digest.Hex() })
+	listed := map[string]Digest{}
+	for i, e := range c.Earlier {
+		path := item("earlier", i)
+		s.checkTrained(path+".", e.Model, e.Datasets)
+		if e.Engine.Digest == c.Engine.Digest {
+			s.report(field(path, "engine"), "", "is the closure's own engine")
+		}
+		if e.Algorithm.Seed != c.Algorithm.Seed {
+			s.report(field(field(path, "algorithm"), "seed"), "", "%d is not the run's seed, %d", e.Algorithm.Seed, c.Algorithm.Seed)
+		}
+		listed[PathEarlierEngine(e.Engine.Digest)] = e.Engine.Digest
+	}
+	for i, f := range c.Files {
+		if strings.HasPrefix(f.Path, prefixEarlier) && listed[f.Path] != f.Digest {
+			s.report(item("files", i), "", "%s is no engine that is listed in earlier", f.Path)
+		}
+		delete(listed, f.Path)
+	}
+	for _, path := range sortedKeys(listed) {
+		s.report("files", "", "%s is missing: its engine is listed in earlier", path)
 	}
 }
 

@@ -26,7 +26,9 @@ import (
 func archive(t *testing.T, s zoo.Store) {
 	t.Helper()
 	d := publish(t, s, storetest.Dataset("digits", "1.0.0", "digits"), zoo.PublishOptions{})
-	c := publish(t, s, storetest.Closure("alice/mnist", "1.0.0", "mnist", storetest.On("digits", d.Digest)), zoo.PublishOptions{Tags: []string{"best"}})
+	before := publish(t, s, storetest.Dataset("letters", "1.0.0", "letters"), zoo.PublishOptions{})
+	earlier := storetest.Use{Name: "letters", Digest: before.Digest, Earlier: true}
+	c := publish(t, s, storetest.Closure("alice/mnist", "1.0.0", "mnist", storetest.On("digits", d.Digest), earlier), zoo.PublishOptions{Tags: []string{"best"}})
 	publish(t, s, storetest.Object("cifar", "2.0.0", "cifar"), zoo.PublishOptions{Tags: []string{"best", "latest"}})
 	record := refer(t, s, "alice/mnist", c, "a record")
 	refer(t, s, "alice/mnist", record, "its signature")
@@ -115,12 +117,12 @@ func TestCopyTakesAlongWhatBelongsToIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"digits:1.0.0", "alice/mnist:1.0.0"}
+	want := []string{"digits:1.0.0", "letters:1.0.0", "alice/mnist:1.0.0"}
 	if diff := cmp.Diff(want, refNames(done)); diff != "" {
 		t.Errorf("copied (-want +got):\n%s", diff)
 	}
 	names, err := to.Names(t.Context())
-	if diff := cmp.Diff([]string{"alice/mnist", "digits"}, names); err != nil || diff != "" {
+	if diff := cmp.Diff([]string{"alice/mnist", "digits", "letters"}, names); err != nil || diff != "" {
 		t.Errorf("names: %v (-want +got):\n%s", err, diff)
 	}
 	r, err := zoo.Resolve(t.Context(), to, "alice/mnist")

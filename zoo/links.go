@@ -99,13 +99,20 @@ func datasetsOf(ctx context.Context, blobs closure.Blobs, l Links) ([]datasetUse
 	if err != nil {
 		return nil, err
 	}
-	var document struct{ Datasets []datasetUse }
+	var document struct {
+		Datasets []datasetUse
+		Earlier  []struct{ Datasets []datasetUse }
+	}
 	if err := json.Unmarshal(b, &document); err != nil {
 		return nil, nil // texts that only stores could take for a closure name no datasets
 	}
+	all := document.Datasets
+	for _, e := range document.Earlier {
+		all = append(all, e.Datasets...)
+	}
 	var uses []datasetUse
 	seen := map[datasetUse]bool{}
-	for _, u := range document.Datasets {
+	for _, u := range all {
 		if u.Digest.IsZero() || schema.CheckName(u.Name) != nil || seen[u] {
 			continue
 		}

@@ -134,6 +134,8 @@ type Sample struct {
 	Readme string
 	// Journal is journal/train.jsonl; empty for the first of Journal.
 	Journal []byte
+	// Beside are further files.
+	Beside []closure.Content
 }
 
 // Publish puts a closure into the store.
@@ -160,6 +162,7 @@ func (z *Zoo) Publish(ctx context.Context, name, version string, sample Sample) 
 	contents := append([]closure.Content{
 		closure.Bytes(schema.PathReadme, []byte(readme)), closure.Bytes(schema.PathJournal, journal),
 	}, p.contents...)
+	contents = append(contents, sample.Beside...)
 	return z.pack(ctx, c, contents)
 }
 

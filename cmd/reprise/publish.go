@@ -53,7 +53,7 @@ func (a *app) publish(ctx context.Context, dir string, tags []string) error {
 	}
 	c := d.Closure
 	find := datasetsOf(s)
-	for _, use := range c.Datasets {
+	for _, use := range c.AllDatasets() {
 		if _, _, err := find(ctx, use); err != nil {
 			return err
 		}

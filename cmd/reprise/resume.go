@@ -76,7 +76,17 @@ func (a *app) resume(ctx context.Context, reference string, steps int64, version
 	if t.from, err = parent.From(ctx); err != nil {
 		return err
 	}
-	t.beside = func() ([]closure.Content, error) { return licenceOf(ctx, parent) }
+	if t.first, err = parent.First(ctx); err != nil {
+		return err
+	}
+	t.beside = func() ([]closure.Content, error) {
+		beside, err := licenceOf(ctx, parent)
+		if err != nil {
+			return nil, err
+		}
+		earlier, err := parent.EarlierEngines(ctx)
+		return append(beside, earlier...), err
+	}
 	return a.runTraining(ctx, t)
 }
 

@@ -159,6 +159,7 @@ type training struct {
 	data     runner.Data
 	document *schema.Closure // without results
 	from     *runner.From    // the parent's last state, or nil
+	first    schema.Digest   // the engine that began the parent's run; zero without one
 	isolated bool            // the engine was made by somebody else: it gets a process with limits, which can be stopped
 	// beside returns README.md, LICENSE and CITATION.cff as far as they are not to be generated.
 	beside func() ([]closure.Content, error)
@@ -187,7 +188,7 @@ func (a *app) runTraining(ctx context.Context, t training) error {
 	shown := a.newCurve()
 	result, err := runner.Train(ctx, team, t.plan, runner.TrainOptions{
 		Journal: out.journal, Telemetry: out.telemetry, Progress: shown.step, Work: out.work(), SnapshotEvery: t.flags.every,
-		From: t.from, Keep: out.keep, KeepEvery: t.flags.keep,
+		From: t.from, First: t.first, Keep: out.keep, KeepEvery: t.flags.keep,
 	})
 	if err != nil {
 		shown.clear()

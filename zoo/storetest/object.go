@@ -22,10 +22,12 @@ func Object(name, version, text string) zoo.Object { return Closure(name, versio
 type Use struct {
 	Name   string        `json:"name"`
 	Digest schema.Digest `json:"digest"`
+	// Earlier says that an engine used it which the closure's own has replaced.
+	Earlier bool `json:"-"`
 }
 
 // On is the use of a dataset.
-func On(name string, d schema.Digest) Use { return Use{name, d} }
+func On(name string, d schema.Digest) Use { return Use{Name: name, Digest: d} }
 
 // Closure is an Object that refers to datasets.
 func Closure(name, version, text string, uses ...Use) zoo.Object {
@@ -62,11 +64,27 @@ func object(name, version, artifactType, document string, uses []Use, files map[
 	blobs := Bytes{}
 	config := fmt.Sprintf(`{"name":%q,"version":%q}`, name, version)
 	if len(uses) > 0 {
-		list, err := json.Marshal(uses)
+		type trained struct {
+			Datasets []Use `json:"datasets"`
+		}
+		var own, earlier trained
+		for _, u := range uses {
+			of := &own
+			if u.Earlier {
+				of = &earlier
+			}
+			of.Datasets = append(of.Datasets, u)
+		}
+		list, err := json.Marshal(struct {
+			Name    string `json:"name"`
+			Version string `json:"version"`
+			trained
+			Earlier []trained `json:"earlier"`
+		}{name, version, own, []trained{earlier}})
 		if err != nil {
 			panic(err) // names and digests encode
 		}
-		config = fmt.Sprintf(`{"name":%q,"version":%q,"datasets":%s}`, name, version, list)
+		config = string(list)
 	}
 	m := &closure.Manifest{
 		ArtifactType: artifactType,

@@ -220,10 +220,16 @@ export function readDecisions(journal: Uint8Array, path: string): Decisions {
     const line = Value.parse(`${path}, line ${i + 1}`, new TextEncoder().encode(text));
     const type = line.at("type").string();
     if (type === "event") {
+      const event = line.at("event").oneOf("hyperparameter", "engine");
+      if (event === "engine") {
+        throw new Failure(
+          "unsupported",
+          `the engine of this run was replaced before step ${line.at("step").integer()}, which browsers do not replay: use "reprise replay"`,
+        );
+      }
       events.push({
         type: "event",
-        // A run whose engine changes on the way needs both engines; no release writes such a journal yet.
-        event: line.at("event").oneOf("hyperparameter"),
+        event: "hyperparameter",
         step: line.at("step").integer(),
         name: line.at("name").string(),
         value: line.at("value").number(),

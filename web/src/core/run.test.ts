@@ -278,14 +278,21 @@ describe("trainJournal", () => {
 });
 
 describe("readDecisions", () => {
+  test("says that a run with two engines is not for browsers", () => {
+    const text = '{"engine":"sha256:00","event":"engine","step":5,"type":"event"}\n';
+    expect(() => readDecisions(new TextEncoder().encode(text), "train.jsonl")).toThrow(
+      'the engine of this run was replaced before step 5, which browsers do not replay: use "reprise replay"',
+    );
+  });
+
   const read = (text: string) => () => readDecisions(new TextEncoder().encode(text), "train.jsonl");
   test.each([
     ["a journal cut short", '{"type":"step"}', "train.jsonl: its last line is cut short"],
     ["a line that is not JSON", '{"type":"header"}\n{\n', "train.jsonl, line 2: it is not JSON"],
     [
       "an event that it cannot follow",
-      '{"type":"event","event":"engine"}\n',
-      'train.jsonl, line 1: event: "engine" is not one of hyperparameter',
+      '{"type":"event","event":"pause"}\n',
+      'train.jsonl, line 1: event: "pause" is not one of hyperparameter, engine',
     ],
     [
       "ranges that touch",

@@ -328,6 +328,22 @@ export type ClosureDataset = {
   readonly version: Version;
 };
 
+/** An engine that the closure's own replaced on the way, and the specification that it was compiled from; the journal says when. */
+export type ClosureEarlierEngine = {
+  readonly algorithm: Algorithm;
+  readonly datasets: readonly ClosureDataset[];
+  readonly engine: ClosureEngine;
+  readonly model: Model;
+  readonly specification: Digest;
+};
+
+export type ClosureEngine = {
+  readonly abi: Positive;
+  readonly compiler?: string;
+  readonly digest: Digest;
+  readonly foreign?: boolean;
+};
+
 export type ClosureFile = {
   readonly mediaType: string;
   readonly path: Path;
@@ -344,12 +360,8 @@ export type Closure = {
   readonly created: Time;
   readonly datasets: readonly ClosureDataset[];
   readonly description?: string;
-  readonly engine: {
-    readonly abi: Positive;
-    readonly compiler?: string;
-    readonly digest: Digest;
-    readonly foreign?: boolean;
-  };
+  readonly earlier?: readonly ClosureEarlierEngine[];
+  readonly engine: ClosureEngine;
   readonly files: readonly ClosureFile[];
   readonly keywords?: readonly string[];
   readonly license?: License;
