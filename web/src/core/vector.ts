@@ -170,9 +170,9 @@ function unpackBlock(values: Int32Array, first: number, end: number, width: numb
   for (let i = first; i < end; i++, position += width) {
     const index = position >>> 5;
     const shift = position & 31;
-    let bits = (scratch[index] as number) >>> shift;
-    if (shift + width > 32) bits |= (scratch[index + 1] as number) << (32 - shift);
-    bits &= mask;
+    // Both words every time: a branch that depends on the position costs more. Two shifts, since one by 32 would be none.
+    const high = ((scratch[index + 1] as number) << 1) << (31 - shift);
+    const bits = (((scratch[index] as number) >>> shift) | high) & mask;
     all |= bits;
     values[i] = (bits >>> 1) ^ -(bits & 1);
   }
