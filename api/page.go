@@ -23,7 +23,8 @@ var pageText string
 // turn around what stands beside them.
 var pageTemplates = template.Must(template.Must(template.New("page").Funcs(template.FuncMap{
 	"plain": plain, "shape": shapeText, "short": func(d schema.Digest) string { return d.Short() }, "claim": claimText,
-}).Funcs(frontFunctions).Parse(pageText)).Parse(frontText))
+	"fraction": fraction, "figure": figure,
+}).Funcs(frontFunctions).Parse(pageText + sessionsText)).Parse(frontText))
 
 // page is what a page says to readers without JavaScript, and to those who only look at its head.
 type page struct {
@@ -37,6 +38,8 @@ type page struct {
 	Datasets *datasetsPage
 	Closure  *closurePage
 	Dataset  *datasetPage
+	Sessions *sessionsPage
+	Session  *sessionPage
 }
 
 // maxFirst is the longest answer that is put into a page; a script asks for longer ones itself.
@@ -93,13 +96,19 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 		err = s.frontPage(c, p)
 	case at == "/d":
 		err = s.datasetsPage(c, p)
-	case at == "/about":
+	case at == "/about", at == "/sessions/new":
+	case at == "/sessions":
+		s.sessionsPage(p)
 	case strings.HasPrefix(at, "/c/"):
 		err = s.closurePage(c, p, strings.TrimPrefix(at, "/c/"))
 	case strings.HasPrefix(at, "/d/"):
 		err = s.datasetPage(c, p, strings.TrimPrefix(at, "/d/"))
 	default:
-		err = newProblem(http.StatusNotFound, codeNotFound, "", "There is no such page.")
+		if id, join, ok := sessionAddress(at); ok {
+			err = s.sessionPage(p, id, join)
+		} else {
+			err = newProblem(http.StatusNotFound, codeNotFound, "", "There is no such page.")
+		}
 	}
 	if err == nil {
 		p.Host = hostOf(c.Request)
