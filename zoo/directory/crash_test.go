@@ -3,12 +3,15 @@
 package directory
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,12 +33,11 @@ func work(ctx context.Context, s *Store) (published []string, err error) {
 			return published, err
 		}
 		published = append(published, version)
-		record := storetest.Object("record", version, version)
-		blob := record.Manifest.Bytes()
-		about := zoo.EntryOf(record.Manifest)
-		about.ArtifactType = schema.MediaTypeVerification
-		if err := s.Put(ctx, about.Digest, about.Size, strings.NewReader(string(blob))); err != nil {
-			return published, err
+		about, blobs := storetest.Referrer(e, version)
+		for _, d := range slices.SortedFunc(maps.Keys(blobs), func(a, b schema.Digest) int { return strings.Compare(a.Hex(), b.Hex()) }) {
+			if err := s.Put(ctx, d, int64(len(blobs[d])), bytes.NewReader(blobs[d])); err != nil {
+				return published, err
+			}
 		}
 		if err := s.PutReferrer(ctx, e.Digest, about); err != nil {
 			return published, err
