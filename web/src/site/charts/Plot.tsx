@@ -85,14 +85,14 @@ function plotOptions(
     scales: { x: { time: false }, left: leftLogarithmic ? logarithmic : {}, right: { range: [0, 1] } },
     cursor: { drag: { x: true, y: false } },
     axes: [
-      { ...axis, label: xLabel, grid: { show: false } },
+      { ...axis, label: xLabel, grid: { show: false }, space: 40 },
       { ...axis, scale: "left", label: leftLabel, grid },
       ...(rightLabel === undefined
         ? []
         : [{ ...axis, scale: "right", label: rightLabel, side: 1 as const, grid: { show: false }, values: asPercent }]),
     ],
     series: [
-      { label: xLabel },
+      { label: xLabel, value: (_: uPlot, v: number | null) => (v === null ? "–" : String(v)) },
       ...lines.map((line) => ({
         label: line.label,
         scale: line.axis,

@@ -52,12 +52,13 @@ function optionsFor(target: HTMLElement, wide: boolean): uPlot.Options {
   const font = `12px ${getComputedStyle(target).fontFamily}`;
   const axis = { stroke: color(target, "--soft"), font, labelFont: font, ticks: { stroke: color(target, "--line") } };
   const value = (_: uPlot, v: number | null) => (v === null ? "–" : v.toPrecision(4));
+  const line = { spanGaps: true, points: { show: false }, value }; // a step that has no loss is no gap in a curve
   return {
     width: target.clientWidth,
     height,
     scales: { x: { time: false }, y: wide ? logarithmic : {} },
     axes: [
-      { ...axis, label: "step", grid: { show: false } },
+      { ...axis, label: "step", grid: { show: false }, space: 40 },
       {
         ...axis,
         label: wide ? "training loss, logarithmic" : "training loss",
@@ -65,9 +66,9 @@ function optionsFor(target: HTMLElement, wide: boolean): uPlot.Options {
       },
     ],
     series: [
-      { label: "step" },
-      { label: "published", stroke: color(target, "--edge"), width: 5, alpha: 0.4, points: { show: false }, value },
-      { label: "here", stroke: color(target, "--accent-strong"), width: 1.5, points: { show: false }, value },
+      { label: "step", value: (_, v) => (v === null ? "–" : String(v)) },
+      { ...line, label: "published", stroke: color(target, "--edge"), width: 5, alpha: 0.4 },
+      { ...line, label: "here", stroke: color(target, "--accent-strong"), width: 1.5 },
     ],
   };
 }

@@ -72,7 +72,7 @@ function optionsFor(target: HTMLElement): uPlot.Options {
     height,
     scales: { x: { time: false }, error: { range: (_, __, most) => [0, Math.min(1, (most || 1) * 1.1)] } },
     axes: [
-      { ...axis, label: "step", grid: { show: false } },
+      { ...axis, label: "step", grid: { show: false }, space: 40 },
       { ...axis, label: "training loss", grid: { stroke: color(target, "--staff"), width: 1 } },
       {
         ...axis,
@@ -84,11 +84,12 @@ function optionsFor(target: HTMLElement): uPlot.Options {
       },
     ],
     series: [
-      { label: "step" },
+      { label: "step", value: (_, v) => (v === null ? "–" : String(v)) },
       {
         label: "training loss",
         stroke: color(target, "--accent"),
         width: 1.75,
+        spanGaps: true, // an evaluation between two steps is no gap in their curve
         points: { show: false },
         value: (_, v) => (v === null ? "–" : v.toPrecision(4)),
       },
