@@ -6,6 +6,7 @@ import { joinPath, sessionPath } from "../state/route.ts";
 import { useTitle } from "../state/title.ts";
 import { Button } from "../ui/Button.tsx";
 import { Card } from "../ui/Card.tsx";
+import { Command } from "../ui/Command.tsx";
 import { Copy } from "../ui/Copy.tsx";
 import { Cover } from "../ui/Cover.tsx";
 import { Link } from "../ui/Link.tsx";
@@ -126,12 +127,11 @@ function Invite({ id }: { readonly id: string }) {
       <p className="invite-address">
         <a href={address}>{address}</a>
       </p>
-      <p className="row">
+      <p>
         <Copy text={address} what="the link" />
       </p>
-      <p className="soft">
-        Or from a command line: <code>reprise join {address}</code>
-      </p>
+      <p className="soft">Or from a command line:</p>
+      <Command text={`reprise join ${address}`} />
     </Card>
   );
 }

@@ -4,7 +4,7 @@ import { Link } from "../ui/Link.tsx";
 import { Progress } from "../ui/Progress.tsx";
 import { Text } from "../ui/Text.tsx";
 import { StateBadge } from "./StateBadge.tsx";
-import type { SessionSummary } from "./types.ts";
+import { isLive, type SessionSummary } from "./types.ts";
 import "../ui/card.css";
 
 /** A session in the list. */
@@ -33,11 +33,13 @@ export function SessionCard({ session }: { readonly session: SessionSummary }) {
         text={`${count(Math.max(0, step))} of ${count(steps)}`}
       />
       <p className="session-card-meta number">
-        {people(participants, workers)}
-        {power > 0 && ` · ${compact(power)} examples/s`}
-        {accuracy !== undefined
-          ? ` · ${(accuracy * 100).toFixed(1)} % right`
-          : loss !== undefined && ` · loss ${loss.toPrecision(3)}`}
+        {[
+          isLive(session) && people(participants, workers),
+          power > 0 && `${compact(power)} examples/s`,
+          accuracy !== undefined ? `${(accuracy * 100).toFixed(1)} % right` : loss && `loss ${loss.toPrecision(3)}`,
+        ]
+          .filter(Boolean)
+          .join(" · ")}
       </p>
       {(state === "running" || state === "paused") && (
         <p>

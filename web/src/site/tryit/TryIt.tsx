@@ -61,7 +61,7 @@ function Trial({ closure }: { readonly closure: ClosureDetail }) {
         <Button kind="primary" onClick={open} disabled={trial.state === "opening"}>
           {trial.state === "opening" ? "Loading …" : `Load the model (${bytes(size)})`}
         </Button>
-        <span className="soft">Nothing that you draw, choose or photograph leaves this browser.</span>
+        <span className="soft">Nothing that you try it on leaves this browser.</span>
       </div>
     );
   }
