@@ -22,7 +22,15 @@ const looks = {
 let server: TestServer | undefined;
 let site: string;
 let browser: Browser;
-let pages: Record<string, { path: string; until?: string; whole?: boolean }>;
+let pages: Record<string, Shot>;
+
+interface Shot {
+  readonly path: string;
+  readonly until?: string;
+  readonly whole?: boolean;
+  /** What a visitor does before the picture is taken. */
+  readonly act?: (page: Page) => Promise<unknown>;
+}
 
 beforeAll(async () => {
   server = given === undefined ? await serveMock() : undefined;
@@ -50,6 +58,13 @@ beforeAll(async () => {
       whole: true,
     },
   };
+  // The stand-in has no closures that can be run.
+  if (given !== undefined) {
+    pages["16-verified"] = { path, until: "#reproduce", act: verify };
+    pages["17-replayed"] = { path, until: "#reproduce", act: replay };
+    pages["18-tried"] = { path, until: "#try", act: tryIt };
+    pages["19-tried-table"] = { path: `/c/${table.name}:${table.version}`, until: "#try", act: tryIt };
+  }
   await mkdir(folder, { recursive: true });
   browser = await chromium.launch(chromiumOptions());
 });
@@ -81,19 +96,20 @@ test.each(Object.entries(looks))("sessions, %s", async (look, options) => {
 
 async function shoot(
   site: string,
-  pages: Record<string, { path: string; until?: string; whole?: boolean }>,
+  pages: Record<string, Shot>,
   look: string,
   options: (typeof looks)[keyof typeof looks],
 ): Promise<void> {
   const context = await browser.newContext({ ...options, reducedMotion: "reduce" });
   const page = await context.newPage();
-  for (const [name, { path, until, whole }] of Object.entries(pages)) {
+  for (const [name, { path, until, whole, act }] of Object.entries(pages)) {
     await page.goto(site + path);
     // A stream of events keeps the network busy for good.
     await (path.startsWith("/s/") || path.startsWith("/join/")
       ? page.locator("canvas, .qr").first().waitFor()
       : page.waitForLoadState("networkidle"));
     await loadLazily(page);
+    await act?.(page);
     if (until !== undefined) await page.locator(until).evaluate((e) => e.scrollIntoView({ behavior: "instant" }));
     await page.screenshot({ path: `${folder}${name}-${look}.png`, fullPage: whole ?? false });
   }
@@ -106,4 +122,23 @@ async function loadLazily(page: Page): Promise<void> {
     for (const image of document.images) image.loading = "eager";
     await Promise.all([...document.images].map((image) => image.decode().catch(() => undefined)));
   });
+}
+
+const verdict = "[data-verdict]";
+
+async function verify(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Verify now" }).click();
+  await page.locator(verdict).first().waitFor();
+}
+
+async function replay(page: Page): Promise<void> {
+  await page.getByRole("radio", { name: "Replay the training" }).check();
+  await page.getByRole("button", { name: "Replay now" }).click();
+  await page.locator(verdict).first().waitFor();
+}
+
+async function tryIt(page: Page): Promise<void> {
+  await page.getByRole("button", { name: "Load the model" }).click();
+  await page.getByRole("button", { name: "Load the model" }).waitFor({ state: "detached" });
+  await page.waitForLoadState("networkidle");
 }
