@@ -78,8 +78,8 @@ func linkOf(ctx context.Context, b fixtures.Burden, n, local int, compute time.D
 	if err != nil {
 		return m, err
 	}
-	// Steps 0 and 1 begin before everybody is there and known.
-	const warmUp = 3
+	// Steps 0 and 1 are worked on before everybody is known.
+	const warmUp = 2
 	from, err := c.after(ctx, warmUp)
 	if err != nil {
 		return m, err

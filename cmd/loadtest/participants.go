@@ -46,7 +46,7 @@ type crowd struct {
 	output  *bufio.Scanner
 }
 
-// gather starts n participants, who take so long for a microbatch, and waits until all work.
+// gather starts n participants, who take so long for a microbatch, waits until all are there, and lets the session go on.
 func gather(ctx context.Context, s *session, b fixtures.Burden, microbatches, n int, each time.Duration) (*crowd, error) {
 	c := &crowd{command: exec.CommandContext(ctx, os.Args[0], participantsVerb,
 		"-address", s.address, "-n", strconv.Itoa(n), "-each", each.String(),
@@ -66,8 +66,11 @@ func gather(ctx context.Context, s *session, b fixtures.Burden, microbatches, n 
 	}
 	for {
 		now, err := c.look()
-		if err != nil || now.Working == int64(n) {
-			return c, err
+		if err != nil {
+			return nil, err
+		}
+		if now.Working == int64(n) {
+			return c, s.session.Do(ctx, trainer.Command{Command: trainer.CommandResume})
 		}
 		select {
 		case <-ctx.Done():
@@ -245,10 +248,14 @@ func (s *simulation) take(ctx context.Context, c trainer.Connection, first bool)
 func (s *simulation) work(ctx context.Context, c trainer.Connection, l *wire.Lease) error {
 	units := l.End - l.First
 	took := time.Duration(units) * s.each
+	wait := took
+	if l.Step == 0 {
+		wait = 0 // whoever came first has all of it, while the session is paused
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(took):
+	case <-time.After(wait):
 	}
 	a := s.vector(units)
 	r := &wire.Result{Lease: l.Lease, Digest: a.digest, Bytes: int64(len(a.packed)), Seconds: took.Seconds()}

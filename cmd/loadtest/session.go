@@ -47,6 +47,7 @@ func engineOf(b fixtures.Burden, microbatches int) []byte {
 // session is a server with one session.
 type session struct {
 	sessions *trainer.Sessions
+	session  *trainer.Coordinator
 	server   *ws.Server
 	site     *http.Server
 	address  string
@@ -79,7 +80,7 @@ func (m *memory) Discard(_ context.Context, d schema.Digest) error {
 	return nil
 }
 
-// start begins a session of so many microbatches a step, or of timed steps, behind a listener.
+// start prepares a paused session of so many microbatches a step, or of timed steps, behind a listener.
 func start(ctx context.Context, b fixtures.Burden, microbatches int, request trainer.Request, listen func(net.Listener) net.Listener) (*session, error) {
 	store := &memory{}
 	dataset, manifest, err := noise(ctx, store)
@@ -129,11 +130,15 @@ func start(ctx context.Context, b fixtures.Burden, microbatches int, request tra
 	if err != nil {
 		return nil, err
 	}
+	// Step 0, which has begun, is given to whoever comes first; the next one begins when all are there.
+	if err := coordinator.Do(ctx, trainer.Command{Command: trainer.CommandPause}); err != nil {
+		return nil, err
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &session{sessions: sessions, server: ws.New(ws.Options{Burst: 1 << 20, Staging: 1 << 30, Waiting: 2 << 30}), address: l.Addr().String()}
+	s := &session{sessions: sessions, session: coordinator, server: ws.New(ws.Options{Burst: 1 << 20, Staging: 1 << 30, Waiting: 2 << 30}), address: l.Addr().String()}
 	s.site = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.server.Serve(w, r, coordinator) })}
 	go s.site.Serve(listen(l)) //nolint:errcheck // it ends with close
 	return s, nil
