@@ -27,16 +27,19 @@ type Coordinator struct {
 	stop   context.CancelFunc
 	ended  chan struct{} // closed when nothing runs any more
 
-	mu      sync.Mutex
-	record  *record
-	plan    runner.Plan
-	data    runner.Data
-	section *schema.EngineSection
-	round   *Round
-	ledger  *ledger
-	peers   map[string]*peer
-	numbers int64 // of the next participant
-	sum     *wire.Sum
+	mu     sync.Mutex
+	record *record
+	// machines are those of record.Engines, of which the present one is at current.
+	machines []machine
+	current  int
+	plan     runner.Plan
+	data     runner.Data
+	section  *schema.EngineSection
+	round    *Round
+	ledger   *ledger
+	peers    map[string]*peer
+	numbers  int64 // of the next participant
+	sum      *wire.Sum
 
 	at      int64     // the last step that was closed
 	begun   int64     // the step whose task has begun, or at
@@ -68,6 +71,7 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 		c.env.SnapshotEvery = defaultSnapshotEvery
 	}
 	var err error
+	r.Document = r.Engines[r.engineOf(r.Snapshots[len(r.Snapshots)-1])].Document
 	if c.plan, err = runner.NewPlan(r.Document.Resolved(), r.Document.Engine.Digest); err != nil {
 		return nil, err
 	}
@@ -76,6 +80,7 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 		return nil, err
 	}
 	newest := r.Snapshots[len(r.Snapshots)-1]
+	c.current = r.engineOf(newest)
 	c.at, c.begun, c.saved = newest.Step, newest.Step, newest.Step
 	for _, p := range r.Participants {
 		if n, err := strconv.ParseInt(strings.TrimPrefix(p.ID, participantPrefix), 10, 64); err == nil {
@@ -87,17 +92,20 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 		c.round.stats, c.server.reached = r.Statistics, c.at
 		return c, nil
 	}
-	if c.data, err = env.Data(ctx, r.Document); err != nil {
-		return nil, err
+	for _, e := range r.Engines {
+		wasm, err := getBlob(ctx, env.Store, schema.PathEngine, e.Engine, maxEngine)
+		if err != nil {
+			return nil, err
+		}
+		m, err := c.ready(ctx, wasm, e.Document)
+		if err != nil {
+			return nil, err
+		}
+		c.machines = append(c.machines, m)
 	}
-	if err := c.server.open(ctx, c, r.Engines[len(r.Engines)-1].Engine); err != nil {
+	c.use(c.current)
+	if err := c.server.open(ctx, c); err != nil {
 		return nil, err
-	}
-	c.section = c.server.team.Section()
-	c.sum = wire.NewSum(c.section)
-	if most := c.section.MaxMicrobatches; c.plan.Microbatches() > most {
-		c.server.close()
-		return nil, schema.Invalidf("specification", "algorithm.batchSize", "%d microbatches a step; the engine sums at most %d", c.plan.Microbatches(), most)
 	}
 	audit := defaultAudit
 	if a := r.Request.Audit; a != nil {
@@ -105,7 +113,7 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 	}
 	c.round = NewRound(Options{
 		Timed: r.Request.Mode == modeTimed, Seconds: r.Request.Seconds, MaxMicrobatches: c.section.MaxMicrobatches,
-		LeaseSeconds: maxLease, Audit: audit, AuditBacklog: 4 * max(c.plan.Microbatches(), 256), Draw: rand.Float64,
+		LeaseSeconds: maxLease, Audit: audit, AuditBacklog: auditBacklog(c.plan), Draw: rand.Float64,
 	})
 	c.round.stats = r.Statistics
 	return c, nil

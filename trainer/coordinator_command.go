@@ -23,6 +23,9 @@ func (c *Coordinator) Do(ctx context.Context, command Command) error {
 	if command.Command == CommandPublish {
 		return c.publish(ctx, command.Version)
 	}
+	if command.Command == CommandEngine {
+		return c.change(ctx, command)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.command(command); err != nil {
@@ -65,8 +68,8 @@ func (c *Coordinator) command(command Command) error {
 		}
 		return c.setAt(command)
 	default:
-		return schema.Invalidf("command", "command", "%q is not known; there are %s, %s, %s, %s and %s",
-			command.Command, CommandPause, CommandResume, CommandStop, CommandSet, CommandPublish)
+		return schema.Invalidf("command", "command", "%q is not known; there are %s, %s, %s, %s, %s and %s",
+			command.Command, CommandPause, CommandResume, CommandStop, CommandSet, CommandEngine, CommandPublish)
 	}
 	return nil
 }
@@ -83,7 +86,11 @@ func (c *Coordinator) setAt(command Command) error {
 	case command.Step < next || command.Step > c.plan.Steps():
 		return schema.Invalidf("command", "step", "%d is not a step to come: the next one is %d, the last one %d", command.Step, next, c.plan.Steps())
 	}
-	for _, h := range c.section.Hyperparameters {
+	section := c.section
+	if next := c.current + 1; next < len(c.machines) && command.Step >= c.record.Engines[next].Step {
+		section = c.machines[next].section
+	}
+	for _, h := range section.Hyperparameters {
 		if h.Name != command.Name {
 			continue
 		}
@@ -97,7 +104,7 @@ func (c *Coordinator) setAt(command Command) error {
 		return nil
 	}
 	names := []string{}
-	for _, h := range c.section.Hyperparameters {
+	for _, h := range section.Hyperparameters {
 		names = append(names, h.Name)
 	}
 	return schema.Invalidf("command", "name", "the engine has no hyper-parameter %q; it has %q", command.Name, names)
@@ -111,16 +118,21 @@ func (c *Coordinator) stopHere() error {
 		c.dismiss(&wire.End{Message: "the session was stopped"})
 		return nil
 	}
+	if c.current > 0 && c.at < c.record.Engines[c.current].Step {
+		return schema.Invalidf("command", "command", "stop is not possible before the new engine has made its first step, %d", c.at+1)
+	}
 	document, err := copyOf(c.record.Document)
 	if err != nil {
 		return err
 	}
 	document.Algorithm.Steps = c.at
+	c.record.Engines, c.machines = c.record.Engines[:c.current+1], c.machines[:c.current+1] // others are not going to run
 	plan, err := runner.NewPlan(document.Resolved(), document.Engine.Digest)
 	if err != nil {
 		return err
 	}
 	document.Specification = plan.Specification
+	c.record.Engines[c.current].Document, c.machines[c.current].plan = document, plan
 	c.plan, c.record.Document, c.record.State, c.record.Stopped = plan, document, StateRunning, true
 	c.round.Rewind(c.at) // the step that has begun is not going to be ended
 	c.sum = wire.NewSum(c.section)
@@ -152,7 +164,8 @@ func (c *Coordinator) publish(ctx context.Context, version string) error {
 		return err
 	}
 	newest := r.Snapshots[len(r.Snapshots)-1]
-	journal, err := c.ledger.text(c.plan, newest.Step)
+	journal, err := c.ledger.text(c.header(), newest.Step)
+	uses := slices.Clone(r.Engines[:c.current+1])
 	telemetry := c.telemetry()
 	c.mu.Unlock()
 	if err != nil {
@@ -164,7 +177,11 @@ func (c *Coordinator) publish(ctx context.Context, version string) error {
 		}
 		document.Version = version
 	}
-	engine, err := getBlob(ctx, c.env.Store, schema.PathEngine, r.Engines[len(r.Engines)-1].Engine, maxEngine)
+	earlier, err := c.earlierEngines(ctx, uses[:len(uses)-1])
+	if err != nil {
+		return err
+	}
+	engine, err := getBlob(ctx, c.env.Store, schema.PathEngine, uses[len(uses)-1].Engine, maxEngine)
 	if err != nil {
 		return err
 	}
@@ -186,6 +203,7 @@ func (c *Coordinator) publish(ctx context.Context, version string) error {
 		closure.Bytes(schema.PathEngine, engine), closure.Safetensors(schema.PathParameters, tensors.Parameters),
 		closure.Safetensors(schema.PathState, tensors.State), closure.Bytes(schema.PathJournal, journal), closure.Bytes(schema.PathTelemetry, telemetry),
 	}
+	contents = append(contents, earlier...)
 	for _, f := range r.Beside {
 		contents = append(contents, closure.Bytes(f.Path, f.Text))
 	}

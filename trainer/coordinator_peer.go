@@ -71,7 +71,7 @@ func proofOf(microbatches int64) wire.Proof {
 	return wire.Proof{Microbatches: min(microbatches, 2), Rounds: 3}
 }
 
-func (c *Coordinator) engine() wire.Blob { return c.record.Engines[len(c.record.Engines)-1].Engine }
+func (c *Coordinator) engine() wire.Blob { return c.record.Engines[c.current].Engine }
 
 // known finds a participant by its word, or makes a new one, and returns the word with which it may come back.
 func (c *Coordinator) known(hello *wire.Hello) (*participantRecord, string) {

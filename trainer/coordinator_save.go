@@ -63,7 +63,8 @@ func (c *Coordinator) save(ctx context.Context) {
 func (c *Coordinator) write(ctx context.Context) error {
 	r := *c.record
 	newest := c.newestFinal()
-	r.Snapshots = slices.Clone(r.Snapshots[:slices.IndexFunc(r.Snapshots, func(s wire.Snapshot) bool { return s.Step == newest.Step })+1])
+	r.Snapshots = slices.Clone(r.Snapshots[:indexOf(r.Snapshots, newest)+1])
+	r.Engines = slices.Clone(r.Engines)
 	r.Statistics = c.round.Statistics()
 	r.Participants = slices.Clone(r.Participants)
 	for i := range r.Participants {
@@ -73,7 +74,7 @@ func (c *Coordinator) write(ctx context.Context) error {
 		}
 	}
 	r.Log, r.Events = slices.Clone(r.Log), slices.Clone(r.Events)
-	journal, err := c.ledger.text(c.plan, newest.Step)
+	journal, err := c.ledger.text(c.header(), newest.Step)
 	if err != nil {
 		return err
 	}
@@ -100,6 +101,15 @@ func (c *Coordinator) write(ctx context.Context) error {
 		c.saved = newest.Step
 	}
 	return err
+}
+
+// indexOf is the place of a snapshot. Two of the same step are those of two engines.
+func indexOf(snapshots []wire.Snapshot, s wire.Snapshot) int {
+	i := len(snapshots) - 1
+	for i > 0 && (snapshots[i].Step != s.Step || snapshots[i].Tensors != s.Tensors) {
+		i--
+	}
+	return i
 }
 
 // durable waits until what was changed so far is saved.

@@ -87,12 +87,16 @@ func (c *Coordinator) proceed() {
 	if c.round.Busy() || !c.active() {
 		return
 	}
-	if c.at > 0 && c.plan.Due(c.at) && c.testRecords() > 0 && c.ledger.at(c.at).evaluation == nil {
+	if !c.evaluated() {
 		c.round.Begin(c.now(), Task{Kind: wire.LeaseEvaluate, Step: c.at, Units: c.testRecords(), Role: schema.RoleTest})
 		return
 	}
 	if c.at >= c.plan.Steps() {
 		c.record.State = StateFinishing
+		c.server.wake()
+		return
+	}
+	if c.changeDue() {
 		c.server.wake()
 		return
 	}
@@ -111,6 +115,14 @@ func (c *Coordinator) proceed() {
 	c.round.Begin(c.now(), t)
 }
 
+// evaluated reports whether nothing is left to be evaluated on the present state.
+func (c *Coordinator) evaluated() bool {
+	if use := c.record.Engines[c.current]; c.current > 0 && c.at == use.Step-1 {
+		return true // it was the engine before that made it, and evaluated it
+	}
+	return c.at <= 0 || !c.plan.Due(c.at) || c.testRecords() == 0 || c.ledger.at(c.at).evaluation != nil
+}
+
 // announce tells everybody of the changes that a step begins with, and records them.
 func (c *Coordinator) announce(step int64) {
 	if step < c.ledger.first {
@@ -118,6 +130,9 @@ func (c *Coordinator) announce(step int64) {
 	}
 	e := c.ledger.at(step)
 	e.events = nil
+	if use := c.record.Engines[c.current]; c.current > 0 && use.Step == step {
+		e.events = append(e.events, runner.Change{Step: step, Plan: c.plan}.Line())
+	}
 	for _, event := range c.record.Events {
 		if event.Step != step || event.Event != eventHyperparameter {
 			continue
@@ -156,6 +171,11 @@ func (c *Coordinator) goBack(a GoBack) {
 	snapshot := c.record.Snapshots[i]
 	c.record.Snapshots = c.record.Snapshots[:i+1]
 	c.record.Rollbacks++
+	if i := c.record.engineOf(snapshot); i != c.current {
+		c.use(i)
+		c.updates = nil
+		defer c.joinAnew("the session goes back to another engine: join again")
+	}
 	c.log("rollback", "from step %d to the snapshot of step %d, since %s cheated in step %d or after", c.at, snapshot.Step, a.Cheat, a.Before)
 	c.round.Rewind(snapshot.Step)
 	c.sum = wire.NewSum(c.section) // vectors that are being merged go to the old one
@@ -181,6 +201,9 @@ func (c *Coordinator) goBack(a GoBack) {
 func (c *Coordinator) settled() {
 	final := c.final()
 	c.round.Final(final)
+	if c.changeDue() {
+		c.server.wake()
+	}
 	newest := c.newestFinal()
 	if newest.Step > c.saved {
 		c.wantSave()
@@ -220,5 +243,8 @@ func (c *Coordinator) values(step int64) map[string]float64 {
 			values[name] = value
 		}
 	}
-	return values
+	if c.section == nil {
+		return values
+	}
+	return runner.Holding(c.section, values)
 }

@@ -17,6 +17,8 @@ type Job struct {
 	Engine   []byte
 	// From is where it starts; nil for init.
 	From *runner.From
+	// First is the engine that began the run; zero means Engine.
+	First schema.Digest
 	// Beside are README.md, LICENSE and CITATION.cff as far as they are not to be generated.
 	Beside []closure.Content
 	// Parent is the closure that it goes on from or repeats, for people.

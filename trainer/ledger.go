@@ -84,7 +84,7 @@ func (l *ledger) cut(step int64) {
 }
 
 // text is the journal up to a step.
-func (l *ledger) text(p runner.Plan, step int64) ([]byte, error) {
+func (l *ledger) text(header schema.JournalLine, step int64) ([]byte, error) {
 	var b bytes.Buffer
 	write := func(lines ...schema.JournalLine) error {
 		for _, line := range lines {
@@ -96,7 +96,7 @@ func (l *ledger) text(p runner.Plan, step int64) ([]byte, error) {
 		}
 		return nil
 	}
-	err := write(p.Header())
+	err := write(header)
 	b.Write(l.inherited)
 	for i := range l.entries {
 		if l.first+int64(i) > step || err != nil {

@@ -36,8 +36,10 @@ type record struct {
 
 	Document *schema.Closure `json:"document"`
 	Beside   []besideFile    `json:"beside,omitempty"`
-	// Engines are those that ran, in order, each from a step on.
+	// Engines are those that ran or are going to, in order, each from a step on.
 	Engines []engineUse `json:"engines"`
+	// First is the engine that began the run, where that was before the session.
+	First schema.Digest `json:"first,omitzero"`
 	// Snapshots that are kept, the oldest first. The first one is where the session started.
 	Snapshots []wire.Snapshot `json:"snapshots"`
 	// Journal is what was recorded up to the newest snapshot, in pieces.
@@ -61,9 +63,9 @@ type besideFile struct {
 
 // engineUse says from which step on an engine runs.
 type engineUse struct {
-	Step          int64         `json:"step"`
-	Engine        wire.Blob     `json:"engine"`
-	Specification schema.Digest `json:"specification"`
+	Step     int64           `json:"step"`
+	Engine   wire.Blob       `json:"engine"`
+	Document *schema.Closure `json:"document"` // what the closure is, from there on
 }
 
 // participantRecord is what a participant has earned, under the hash of the word with which it comes back.

@@ -19,6 +19,8 @@ type serverReplica struct {
 	replica
 	c      *Coordinator
 	engine []byte
+	// running is the engine of the team, among the coordinator's machines.
+	running int
 
 	wakeup chan struct{}
 	// Under the coordinator's lock:
@@ -53,15 +55,10 @@ type garbage struct {
 }
 
 // open starts the team.
-func (s *serverReplica) open(ctx context.Context, c *Coordinator, engine wire.Blob) error {
-	wasm, err := getBlob(ctx, c.env.Store, schema.PathEngine, engine, maxEngine)
-	if err != nil {
-		return err
-	}
-	s.c, s.engine, s.wakeup, s.references = c, wasm, make(chan struct{}, 1), map[int64][]schema.Digest{}
-	s.seed, s.reached, s.snapped = c.plan.Resolved.Algorithm.Seed, c.at, time.Now()
-	s.team, err = runner.Start(ctx, wasm, c.data, c.env.Team)
-	return err
+func (s *serverReplica) open(ctx context.Context, c *Coordinator) error {
+	s.c, s.wakeup, s.references = c, make(chan struct{}, 1), map[int64][]schema.Digest{}
+	s.reached, s.snapped = c.at, time.Now()
+	return s.replace(ctx)
 }
 
 // maxEngine bounds an engine in bytes.
@@ -180,6 +177,9 @@ func engineFailed(err error) bool {
 // next decides what to do; nil is nothing. The caller holds the lock.
 func (s *serverReplica) next() func(context.Context) error {
 	c := s.c
+	if s.running != c.current {
+		return s.replace
+	}
 	if s.back != nil {
 		to := *s.back
 		s.back = nil
@@ -219,6 +219,9 @@ func (s *serverReplica) next() func(context.Context) error {
 	}
 	if s.at < c.at {
 		return s.follow
+	}
+	if c.changeDue() && s.at == c.at && !c.round.Busy() && c.round.Pending() == none && c.evaluated() {
+		return s.takeOver
 	}
 	if c.record.State == StateFinishing && s.at == c.at && c.round.Pending() == none {
 		return s.finish
@@ -395,7 +398,7 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 			}
 		}
 	}
-	c.record.Snapshots = append(c.record.Snapshots, wire.Snapshot{Step: step, Tensors: &blob, Hyperparameters: c.values(step)})
+	c.record.Snapshots = append(c.record.Snapshots, wire.Snapshot{Step: step, Tensors: &blob, Hyperparameters: c.values(step), Engine: c.mark()})
 	s.snapped = time.Now()
 	s.thin(keptSnapshots)
 	c.settled()

@@ -143,7 +143,7 @@ func (s *Sessions) Create(ctx context.Context, q Request) (c *Coordinator, owner
 	r := &record{
 		SchemaVersion: 1, ID: secret()[:10], Created: time.Now().UTC().Truncate(time.Second), State: StateRunning, Request: q,
 		Owner: hashOf(owner), Parent: job.Parent, Relation: job.Relation, Document: job.Document,
-		Snapshots: []wire.Snapshot{{Step: -1}},
+		Snapshots: []wire.Snapshot{{Step: -1}}, First: job.First,
 	}
 	for _, content := range job.Beside {
 		text, err := contentBytes(content)
@@ -156,7 +156,7 @@ func (s *Sessions) Create(ctx context.Context, q Request) (c *Coordinator, owner
 	if err != nil {
 		return nil, "", err
 	}
-	r.Engines = []engineUse{{Engine: engine, Specification: job.Document.Specification}}
+	r.Engines = []engineUse{{Engine: engine, Document: job.Document}}
 	journal, err := s.startFrom(ctx, r, job.From)
 	if err != nil {
 		return nil, "", err
@@ -191,7 +191,7 @@ func (s *Sessions) startFrom(ctx context.Context, r *record, from *runner.From) 
 		return nil, err
 	}
 	if from == nil {
-		return l.text(plan, -1)
+		return l.text(headerOf(plan, r), -1)
 	}
 	file, err := encodeState(from.Tensors, r.ID, from.Step)
 	if err != nil {
@@ -201,7 +201,7 @@ func (s *Sessions) startFrom(ctx context.Context, r *record, from *runner.From) 
 	if err != nil {
 		return nil, err
 	}
-	journal, err := l.text(plan, from.Step)
+	journal, err := l.text(headerOf(plan, r), from.Step)
 	if err != nil {
 		return nil, err
 	}

@@ -104,6 +104,9 @@ func closureJob(ctx context.Context, s zoo.Store, q trainer.Request) (*trainer.J
 		return nil, err
 	}
 	child := *parent.Closure
+	if q.Steps == 0 && len(parent.Closure.Earlier) > 0 {
+		return nil, schema.Invalidf(q.Closure, "", "its engine was replaced on the way, which no session repeats: replay it with \"reprise replay\", or go on with it for more steps")
+	}
 	job := &trainer.Job{Document: &child, Parent: child.Name + ":" + child.Version, Relation: schema.RelationRetrained}
 	if child.Created, err = createdNow(); err != nil {
 		return nil, err
@@ -128,7 +131,14 @@ func closureJob(ctx context.Context, s zoo.Store, q trainer.Request) (*trainer.J
 	if job.Engine, err = parent.Engine(ctx); err != nil {
 		return nil, err
 	}
-	job.Beside, err = licenceOf(ctx, parent)
+	if job.First, err = parent.First(ctx); err != nil {
+		return nil, err
+	}
+	if job.Beside, err = licenceOf(ctx, parent); err != nil {
+		return nil, err
+	}
+	earlier, err := parent.EarlierEngines(ctx)
+	job.Beside = append(job.Beside, earlier...)
 	return job, err
 }
 

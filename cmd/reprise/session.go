@@ -30,7 +30,7 @@ func sessionCommand(a *app) *cobra.Command {
 		sessionVerb(a, trainer.CommandPause, "Begin no further step"),
 		sessionVerb(a, trainer.CommandResume, "Let a paused session go on"),
 		sessionVerb(a, trainer.CommandStop, "End a session after the present step"),
-		sessionSetCommand(a), sessionPublishCommand(a))
+		sessionSetCommand(a), sessionChangeCommand(a), sessionPublishCommand(a))
 }
 
 // sessionAccess says which server is asked, and as whom.
@@ -397,6 +397,35 @@ func sessionSetCommand(a *app) *cobra.Command {
 	access.add(c)
 	access.addOwner(c)
 	c.Flags().Int64Var(&step, "step", 0, "the first step with the new value (default the next one)")
+	return c
+}
+
+func sessionChangeCommand(a *app) *cobra.Command {
+	var access sessionAccess
+	var step int64
+	c := &cobra.Command{
+		Use: "change ID SPEC --server URL", Short: "Go on with the engine of another specification at a step",
+		Long: long(`
+Replaces the engine of a session from the next step on, or from --step on: for another class, more data, a
+wider net or another optimizer. What the two engines have in common is kept: tensors of the same name take
+over the overlapping leading part of the old ones, and all else begins as in a new training. The seed stays.
+
+The closure holds both engines; its journal says when each ran, and a replay switches at the same step.`),
+		Example: "  reprise session change 4f0c2a91be ten-classes.yaml --step 400 --server http://127.0.0.1:8080", Args: exactly("ID", "SPEC"),
+		RunE: func(c *cobra.Command, args []string) error {
+			text, err := readFile(args[1], maxSpecification)
+			if err != nil {
+				return err
+			}
+			if _, err := schema.ReadSpecification(args[1], text); err != nil {
+				return err
+			}
+			return a.sessionCommand(c.Context(), args[0], access, trainer.Command{Command: trainer.CommandEngine, Specification: string(text), Step: step})
+		},
+	}
+	access.add(c)
+	access.addOwner(c)
+	c.Flags().Int64Var(&step, "step", 0, "the first step of the new engine (default the next one)")
 	return c
 }
 

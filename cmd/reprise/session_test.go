@@ -161,6 +161,39 @@ func TestSession(t *testing.T) {
 			t.Error(show.stdout)
 		}
 	})
+	t.Run("another engine", func(t *testing.T) {
+		d := &desk{t, d.dir}
+		s := d.started(server, d.path("closure.yaml"), "--version", "5.0.0")
+		at := []string{"--server", server}
+		command := func(args ...string) { d.done(append(append([]string{"session"}, args...), at...)...) }
+		command("pause", s.ID)
+		deeper := d.write("deeper.yaml", strings.NewReplacer(
+			"- flatten: {}", "- flatten: {}\n    - dense: {units: 16, activation: relu}", "batchSize: 32", "batchSize: 40").Replace(specification))
+		d.refused(exitInvalid, []string{"had already"}, append([]string{"session", "change", s.ID, d.path("closure.yaml")}, at...)...)
+		d.refused(exitInvalid, []string{"not a step to come"}, append([]string{"session", "change", s.ID, deeper, "--step", "13"}, at...)...)
+		command("change", s.ID, deeper, "--step", "7")
+		command("resume", s.ID)
+		var group sync.WaitGroup
+		d.joining(&group, s.Join, 2)
+		over := d.over(server, s.ID)
+		group.Wait()
+		if over.Closure != "small:5.0.0" {
+			t.Fatalf("%+v", over)
+		}
+		d.done("verify", "small:5.0.0")
+		replay := report[schema.ReplayReport](d, schema.KindReplayReport, exitDone, "replay", "small:5.0.0")
+		if replay.Verdict != schema.VerdictIdentical || replay.Derivation != schema.Derived || replay.Run != over.Run {
+			t.Errorf("%+v", replay)
+		}
+		d.done("resume", "small:5.0.0", "--steps", "3", "-o", d.path("further"))
+		d.done("replay", d.path("further"))
+		d.refused(exitInvalid, []string{"replaced on the way"}, append([]string{"session", "start", "small:5.0.0"}, at...)...)
+		more := d.started(server, "small:5.0.0", "--steps", "3")
+		d.joining(&group, more.Join, 1)
+		published := d.over(server, more.ID).Closure
+		group.Wait()
+		d.done("replay", published)
+	})
 	t.Run("timed", func(t *testing.T) {
 		d := &desk{t, d.dir}
 		s := d.started(server, d.path("closure.yaml"), "--version", "4.0.0", "--mode", "timed", "--seconds", "0.1")
