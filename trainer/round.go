@@ -83,6 +83,7 @@ func (t *task) timed() bool { return t.deadline > 0 }
 // piece is a range that was handed out.
 type piece struct {
 	work
+	task    *task    // that it belongs to; nil once its range was taken back
 	role    string   // of the records to evaluate
 	leases  []*lease // that are out
 	merging bool
@@ -261,7 +262,7 @@ func (r *Round) Answer(now time.Duration, id string, result *wire.Result) (*Merg
 }
 
 // holds reports whether a piece belongs to the task that is under way.
-func (r *Round) holds(p *piece) bool { return r.task != nil && slices.Contains(r.task.pieces, p) }
+func (r *Round) holds(p *piece) bool { return p.task != nil && p.task == r.task }
 
 // Merged says whether the vector that Answer asked to merge was: it was not if its bytes are not what its digest says.
 func (r *Round) Merged(now time.Duration, m *Merging, ok bool) {
@@ -324,6 +325,7 @@ func (r *Round) reclaim(p *piece) {
 		return
 	}
 	t := r.task
+	p.task = nil
 	i := slices.Index(t.pieces, p)
 	t.pieces = slices.Delete(t.pieces, i, i+1)
 	t.pool = append(t.pool, [2]int64{p.first, p.end})

@@ -82,7 +82,7 @@ func (r *Round) dealPool(now time.Duration, idle []*member) []*member {
 }
 
 func (r *Round) newPiece(first, end int64) *piece {
-	p := &piece{work: work{r.task.Kind, r.task.Step, first, end}, role: r.task.Role}
+	p := &piece{work: work{r.task.Kind, r.task.Step, first, end}, task: r.task, role: r.task.Role}
 	r.task.pieces = append(r.task.pieces, p)
 	return p
 }
@@ -111,6 +111,10 @@ func (r *Round) shares(now time.Duration, units int64, members []*member) []int6
 	n := make([]int64, len(members))
 	left := units
 	limit := func(m *member) int64 {
+		if m.rate[r.task.Kind] == 0 {
+			// Nobody knows how fast it is: what it has cannot be given to others before it is late.
+			return max(1, units/8)
+		}
 		if r.options.LeaseSeconds <= 0 {
 			return math.MaxInt64
 		}
