@@ -54,7 +54,7 @@ func (s *Service) describe(ctx context.Context, o *stored) (*ClosureAnswer, erro
 	if a.Citation.CFF == "" {
 		a.Citation.CFF = closure.Citation(o.closure)
 	}
-	a.Citation.BibTeX = bibtex(o.closure, o.digest)
+	a.Citation.BibTeX = closure.BibTeX(o.closure, o.digest)
 	for _, v := range snapshot.versions[o.name] {
 		a.Versions = append(a.Versions, VersionEntry{Version: v.Version, Digest: v.Entry.Digest, Created: v.Entry.Created})
 	}
@@ -138,42 +138,6 @@ func (s *Service) verification(ctx context.Context, o *stored, d schema.Digest, 
 	}
 	s.records.put(d, v, int64(len(document)))
 	return v, nil
-}
-
-// bibtex is an entry for BibTeX, with whatever TeX would take for its own escaped.
-func bibtex(c *schema.Closure, d schema.Digest) string {
-	var b strings.Builder
-	field := func(key, value string) {
-		if value != "" {
-			b.WriteString(",\n  " + key + " = {" + value + "}")
-		}
-	}
-	names := make([]string, len(c.Authors))
-	for i, a := range c.Authors {
-		names[i] = "{" + tex(a.Name) + "}"
-	}
-	key := strings.NewReplacer("/", "-", "_", "-", ".", "-").Replace(c.Name)
-	title := c.Title
-	if title == "" {
-		title = c.Name
-	}
-	b.WriteString("@misc{" + key + "-" + d.Short())
-	field("title", "{"+tex(title)+"}")
-	field("author", strings.Join(names, " and "))
-	if len(c.Created) >= 4 {
-		field("year", tex(c.Created[:4]))
-	}
-	field("version", tex(c.Version))
-	field("note", `Research closure, \texttt{`+d.String()+"}")
-	b.WriteString("\n}\n")
-	return b.String()
-}
-
-// tex makes a text safe in a field of BibTeX.
-func tex(s string) string {
-	s = strings.Join(strings.Fields(s), " ")
-	return strings.NewReplacer(`\`, `\textbackslash{}`, "{", `\textbraceleft{}`, "}", `\textbraceright{}`, "%", `\%`, "$", `\$`, "&", `\&`, "#", `\#`, "_", `\_`,
-		"~", `\textasciitilde{}`, "^", `\textasciicircum{}`).Replace(s)
 }
 
 func isInvalid(err error) bool {

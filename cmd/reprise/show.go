@@ -16,18 +16,26 @@ import (
 )
 
 func showCommand(a *app) *cobra.Command {
-	return &cobra.Command{
+	var format string
+	c := &cobra.Command{
 		Use:   "show REF|DIR",
 		Short: "Show a closure: model, training, data, claims, files",
 		Long: long(`
 Shows what a closure is and what it claims, and with -v its files and the curve of its training. Of a dataset
-it shows what reprise dataset show does. With --json the answer is the object's own document.`, exitDamaged),
-		Example: "  reprise show mnist-cnn:1.0.0",
-		Args:    exactly("REF|DIR"),
+it shows what reprise dataset show does. With --json the answer is the object's own document, with --format
+a citation of the closure: an entry for BibTeX, or its CITATION.cff.`, exitDamaged),
+		Example: `  reprise show mnist-cnn:1.0.0
+  reprise show mnist-cnn --format bibtex >> paper.bib`,
+		Args: exactly("REF|DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if format != "" {
+				return a.cite(c.Context(), args[0], format)
+			}
 			return a.show(c.Context(), args[0])
 		},
 	}
+	c.Flags().StringVar(&format, "format", "", "print a citation instead: bibtex or cff")
+	return c
 }
 
 func (a *app) show(ctx context.Context, arg string) error {

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/reprise-ml/reprise/closure"
+	"github.com/reprise-ml/reprise/runner"
+	"github.com/reprise-ml/reprise/schema"
+)
+
+// Formats of a citation.
+const (
+	formatBibTeX = "bibtex"
+	formatCFF    = "cff"
+)
+
+// cite prints how to cite a closure.
+func (a *app) cite(ctx context.Context, arg, format string) error {
+	if format != formatBibTeX && format != formatCFF {
+		return usagef("give bibtex or cff", "--format %q is no form of citation", format)
+	}
+	if a.json {
+		return usagef("leave out one of them", "--format %s is no JSON", format)
+	}
+	archive, err := a.loadArchive(ctx, arg)
+	if err != nil {
+		return err
+	}
+	text := closure.BibTeX(archive.Closure, archive.Digest)
+	if format == formatCFF {
+		if text, err = citationFile(ctx, archive); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(a.stdout, text)
+	return err
+}
+
+// citationFile is the closure's own CITATION.cff, which its authors may have written, else the one that would be generated.
+func citationFile(ctx context.Context, archive *runner.Archive) (string, error) {
+	f, ok := closure.FindFile(archive.Closure, schema.PathCitation)
+	if !ok {
+		return closure.Citation(archive.Closure), nil
+	}
+	b, err := closure.ReadBlob(ctx, archive.Blobs, f.Path, f.Digest, f.Size, maxBeside)
+	return string(b), err
+}
