@@ -19,6 +19,24 @@ func Unpack(ctx context.Context, m *Manifest, blobs Blobs, dir string) error {
 	if err := m.check("manifest " + m.Digest().Short()); err != nil {
 		return err
 	}
+	return fillDirectory(dir, m.Config.Path(), func(partial string) error {
+		for _, d := range m.Blobs() {
+			if err := WriteFile(partial, blobContent(ctx, blobs, d.Path(), d.Path(), d.Digest, d.Size)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// blobContent is a blob as a file of a directory, called path there and name in errors. It is verified while it is written.
+func blobContent(ctx context.Context, blobs Blobs, path, name string, d schema.Digest, size int64) Content {
+	return Content{Path: path, Write: func(w io.Writer) error { return copyBlob(ctx, blobs, name, d, size, w) }}
+}
+
+// fillDirectory makes a directory of what fill writes to a temporary one. It must be absent, and appears at once, or empty, and
+// is filled, the file of the name last; anything else gives *schema.Invalid. Where fill fails there is nothing new.
+func fillDirectory(dir, last string, fill func(partial string) error) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err
@@ -40,16 +58,11 @@ func Unpack(ctx context.Context, m *Manifest, blobs Blobs, dir string) error {
 		return err
 	}
 	defer os.RemoveAll(partial) // does nothing after the rename
-	for _, d := range m.Blobs() {
-		err := WriteFile(partial, Content{Path: d.Path(), Write: func(w io.Writer) error {
-			return copyBlob(ctx, blobs, d.Path(), d.Digest, d.Size, w)
-		}})
-		if err != nil {
-			return err
-		}
+	if err := fill(partial); err != nil {
+		return err
 	}
 	if exists {
-		return moveInto(partial, dir, m.Config.Path())
+		return moveInto(partial, dir, last)
 	}
 	if err := os.Chmod(partial, 0o755); err != nil {
 		return err

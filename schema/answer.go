@@ -69,7 +69,8 @@ type CopiedReference struct {
 	Present bool   `json:"present,omitempty"` // it was there before
 }
 
-// ExportReport answers `reprise export --json`.
+// ExportReport answers `reprise export --json`. File is the bundle, or the folder of another format, whose Digest is then that of
+// the exported closure.
 type ExportReport struct {
 	Exported []CopiedReference `json:"exported"`
 	File     string            `json:"file"`

@@ -15,21 +15,33 @@ import (
 )
 
 func exportCommand(a *app) *cobra.Command {
-	var output string
+	var output, format string
 	var all bool
 	c := &cobra.Command{
 		Use:   "export REF... -o FILE.tar",
-		Short: "Pack closures and datasets into one file, for where there is no network",
+		Short: "Pack closures and datasets into one file, or a closure into a folder for Hugging Face",
 		Long: long(`
 Writes closures and datasets as a bundle: a tar archive with everything that belongs to them, also the datasets of
 closures and the records about them. It is an OCI layout, which oras, crane and skopeo read, and unpacked it is a
 store. reprise import puts it into another store; --store FILE.tar reads it as it is. The same objects give the same
-bytes.`, exitDamaged),
+bytes.
+
+With --format huggingface the one closure that is named becomes a folder in the form of huggingface.co: a model card with
+its metadata and claims (README.md), model.safetensors, config.json (the resolved specification) and closure.json.`, exitDamaged),
 		Example: `  reprise export mnist-cnn:1.0.0 -o mnist-cnn.tar
-  reprise export --all -o zoo.tar`,
+  reprise export --all -o zoo.tar
+  reprise export mnist-cnn --format huggingface -o mnist-cnn-model`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
+			case format == formatHuggingFace && output == "":
+				return usagef("name the directory to write", "-o DIR is missing")
+			case format == formatHuggingFace && (all || len(args) != 1):
+				return usagef("name one closure", "--format %s takes one reference", format)
+			case format == formatHuggingFace:
+				return a.exportHuggingFace(c.Context(), args[0], output)
+			case format != "":
+				return usagef("leave it out for a bundle, or give "+formatHuggingFace, "--format %q is not known", format)
 			case output == "":
 				return usagef("name the file to write", "-o FILE.tar is missing")
 			case all && len(args) > 0:
@@ -40,7 +52,8 @@ bytes.`, exitDamaged),
 			return a.export(c.Context(), args, output)
 		},
 	}
-	c.Flags().StringVarP(&output, "output", "o", "", "the file to write")
+	c.Flags().StringVarP(&output, "output", "o", "", "the file, or with --format the folder, to write")
+	c.Flags().StringVar(&format, "format", "", "write a folder in another form: "+formatHuggingFace)
 	c.Flags().BoolVar(&all, "all", false, "export every version and tag")
 	return c
 }
