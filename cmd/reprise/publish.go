@@ -14,6 +14,7 @@ import (
 
 func publishCommand(a *app) *cobra.Command {
 	var tags []string
+	var modelPack bool
 	c := &cobra.Command{
 		Use:   "publish DIR",
 		Short: "Put a closure directory into the store, as a version that never changes",
@@ -21,19 +22,23 @@ func publishCommand(a *app) *cobra.Command {
 Publishes a closure directory under the name and version in its closure.json. README.md, LICENSE and
 CITATION.cff are taken as they are now; every other file must match closure.json. The datasets that it
 refers to must be in the store. Publishing the same bytes again is no error; a version that is there with
-other bytes is refused.`, exitDamaged),
+other bytes is refused.
+
+With --modelpack a second manifest over the same files is stored about the closure, in the form of ModelPack, for
+tools that know models and not closures.`, exitDamaged),
 		Example: `  reprise publish closure
   reprise publish closure --tag best`,
 		Args: exactly("DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.publish(c.Context(), args[0], tags)
+			return a.publish(c.Context(), args[0], tags, modelPack)
 		},
 	}
 	c.Flags().StringArrayVar(&tags, "tag", nil, "also make this tag point to it; may be repeated")
+	c.Flags().BoolVar(&modelPack, "modelpack", false, "also store a ModelPack manifest over the same files")
 	return c
 }
 
-func (a *app) publish(ctx context.Context, dir string, tags []string) error {
+func (a *app) publish(ctx context.Context, dir string, tags []string, modelPack bool) error {
 	for _, tag := range tags {
 		if err := schema.CheckTag(tag); err != nil {
 			return usagef("", "--tag: %v", err)
@@ -68,6 +73,12 @@ func (a *app) publish(ctx context.Context, dir string, tags []string) error {
 	if err != nil {
 		return err
 	}
+	var view zoo.Entry
+	if modelPack {
+		if view, err = zoo.PutModelPack(ctx, s, c); err != nil {
+			return err
+		}
+	}
 	report := schema.PublishReport{Name: c.Name, Version: c.Version, Digest: e.Digest}
 	return a.answer(report, func(w io.Writer) {
 		verb := "published"
@@ -75,5 +86,8 @@ func (a *app) publish(ctx context.Context, dir string, tags []string) error {
 			verb = "already published, byte for byte:"
 		}
 		fmt.Fprintf(w, "%s %s:%s\n  %s\n", a.style(styleBold, verb), c.Name, c.Version, e.Digest)
+		if modelPack {
+			fmt.Fprintf(w, "  %s as ModelPack\n", view.Digest)
+		}
 	})
 }
