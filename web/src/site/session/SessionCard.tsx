@@ -35,7 +35,7 @@ export function SessionCard({ session }: { readonly session: SessionSummary }) {
       <p className="session-card-meta number">
         {[
           isLive(session) && people(participants, workers),
-          power > 0 && `${compact(power)} examples/s`,
+          power > 0 && `${compact(Math.round(power))} examples/s`,
           accuracy !== undefined ? `${(accuracy * 100).toFixed(1)} % right` : loss && `loss ${loss.toPrecision(3)}`,
         ]
           .filter(Boolean)

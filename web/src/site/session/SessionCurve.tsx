@@ -2,6 +2,7 @@ import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import "../charts/plot.css";
+import { isWide, logarithmic } from "../charts/scale.ts";
 import { useTheme } from "../state/react.ts";
 import type { SessionPoint } from "./types.ts";
 
@@ -13,6 +14,8 @@ export default function SessionCurve({ points }: { readonly points: readonly Ses
   const plot = useRef<uPlot>(undefined);
   const data = useRef<uPlot.AlignedData>([[]]);
   data.current = aligned(points);
+  // A training may come to span decades while one looks on: then it is drawn anew.
+  const wide = isWide(points.map((p) => p.loss ?? null));
   const theme = useTheme();
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a canvas knows no CSS: another theme is another drawing.
@@ -21,7 +24,7 @@ export default function SessionCurve({ points }: { readonly points: readonly Ses
     if (target === null) return;
     const scheme = matchMedia("(prefers-color-scheme: dark)");
     const draw = () => {
-      plot.current = new uPlot(optionsFor(target), data.current, target);
+      plot.current = new uPlot(optionsFor(target, wide), data.current, target);
     };
     const redraw = () => {
       plot.current?.destroy();
@@ -36,7 +39,7 @@ export default function SessionCurve({ points }: { readonly points: readonly Ses
       scheme.removeEventListener("change", redraw);
       plot.current?.destroy();
     };
-  }, [theme]);
+  }, [theme, wide]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the data follow from the points.
   useEffect(() => plot.current?.setData(data.current), [points]);
@@ -63,17 +66,25 @@ export function describe(points: readonly SessionPoint[]): string {
     : `${loss}; test error ${((1 - test.test) * 100).toFixed(1)} % at step ${test.step}`;
 }
 
-function optionsFor(target: HTMLElement): uPlot.Options {
+function optionsFor(target: HTMLElement, wide: boolean): uPlot.Options {
   const font = `12px ${getComputedStyle(target).fontFamily}`;
   const axis = { stroke: color(target, "--soft"), font, labelFont: font, ticks: { stroke: color(target, "--line") } };
   const percent = (v: number) => `${(v * 100).toPrecision(3)} %`;
   return {
     width: target.clientWidth,
     height,
-    scales: { x: { time: false }, error: { range: (_, __, most) => [0, Math.min(1, (most || 1) * 1.1)] } },
+    scales: {
+      x: { time: false },
+      y: wide ? logarithmic : {},
+      error: { range: (_, __, most) => [0, Math.min(1, (most || 1) * 1.1)] },
+    },
     axes: [
       { ...axis, label: "step", grid: { show: false }, space: 40 },
-      { ...axis, label: "training loss", grid: { stroke: color(target, "--staff"), width: 1 } },
+      {
+        ...axis,
+        label: wide ? "training loss, logarithmic" : "training loss",
+        grid: { stroke: color(target, "--staff"), width: 1 },
+      },
       {
         ...axis,
         scale: "error",
