@@ -158,6 +158,10 @@ func (r *Registry) route(c *gin.Context, p place) error {
 			}
 			c.Set(tokenKey, t)
 		}
+		if p.endpoint == upload {
+			// What has arrived is dealt with, whatever becomes of the connection: reading from it ends by itself.
+			c.Request = c.Request.WithContext(context.WithoutCancel(c.Request.Context()))
+		}
 		if !e.long {
 			ctx, cancel := context.WithTimeout(c.Request.Context(), requestDeadline)
 			defer cancel()

@@ -1,7 +1,6 @@
 package registry
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/reprise-ml/reprise/api/transfer"
 	"github.com/reprise-ml/reprise/schema"
@@ -51,8 +51,9 @@ func newSession(s *spool, id string, st state) *session {
 	return &session{spool: s, id: id, state: st, holder: make(chan struct{}, 1)}
 }
 
-// hold waits for the session. A holder that waits for its client is made to let go.
-func (u *session) hold(ctx context.Context) error {
+// hold waits for the session. A holder that waits for its client is made to let go, so it does not take long. The request's context has
+// no say: it may end with the connection of a client that was cut off, and is just asking what has arrived.
+func (u *session) hold() error {
 	u.mu.Lock()
 	u.wanted++
 	if u.letGo != nil {
@@ -64,10 +65,12 @@ func (u *session) hold(ctx context.Context) error {
 		defer u.mu.Unlock()
 		u.wanted--
 	}()
+	late := time.NewTimer(requestDeadline)
+	defer late.Stop()
 	select {
 	case u.holder <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-late.C:
+		return fail(http.StatusServiceUnavailable, codeUnavailable, "another request works on this upload; try again in a moment")
 	}
 	if u.gone {
 		u.release()

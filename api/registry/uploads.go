@@ -53,7 +53,7 @@ func (r *Registry) beginUpload(c *gin.Context, p place) error {
 		progress(c, u, http.StatusAccepted)
 		return nil
 	}
-	if err := u.hold(c.Request.Context()); err != nil {
+	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()
@@ -74,7 +74,7 @@ func (r *Registry) uploadStatus(c *gin.Context, p place) error {
 		return err
 	}
 	// Whoever asks has lost the connection that still holds the session, if one does.
-	if err := u.hold(c.Request.Context()); err != nil {
+	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()
@@ -88,7 +88,7 @@ func (r *Registry) patchUpload(c *gin.Context, p place) error {
 	if err != nil {
 		return err
 	}
-	if err := u.hold(c.Request.Context()); err != nil {
+	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()
@@ -114,7 +114,7 @@ func (r *Registry) finishUpload(c *gin.Context, p place) error {
 		}
 		return err
 	}
-	if err := u.hold(c.Request.Context()); err != nil {
+	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()
@@ -130,7 +130,7 @@ func (r *Registry) cancelUpload(c *gin.Context, p place) error {
 	if err != nil {
 		return err
 	}
-	if err := u.hold(c.Request.Context()); err != nil {
+	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()

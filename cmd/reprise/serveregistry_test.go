@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -112,7 +113,8 @@ func TestServerKilled(t *testing.T) {
 		if _, err := w.Write(content[offset : offset+int64(cut+1)*100_000]); err != nil {
 			t.Fatal(err)
 		}
-		s.kill() // while the request is under way
+		time.Sleep(200 * time.Millisecond) // for some of it to arrive
+		s.kill()                           // while the request is under way
 		w.CloseWithError(io.ErrUnexpectedEOF)
 		if err := <-ended; err == nil {
 			t.Fatal("a request was answered by a killed server")
