@@ -240,14 +240,23 @@ func (s *Store) complete(ctx context.Context, d schema.Digest, u upload, parts [
 	return s.fail(zoo.BlobPath(d), true, err)
 }
 
-// ended is what an upload that is no more comes to: success if the blob is there, else why.
+// ended is what an upload that is no more comes to: success if the blob is there, else why. Who completes an upload may take the
+// upload away a moment before the blob appears, so it is looked for a few times.
 func (s *Store) ended(ctx context.Context, d schema.Digest, size int64, why error) error {
-	have, err := s.use(ctx, d)
-	if err == nil && have.Size == size {
-		return nil
-	}
-	if err != nil && !errors.Is(err, zoo.ErrNotFound) {
-		return err
+	const looks = 6
+	for n := range looks {
+		have, err := s.use(ctx, d)
+		if err == nil && have.Size == size {
+			return nil
+		}
+		if err != nil && !errors.Is(err, zoo.ErrNotFound) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(n) * 100 * time.Millisecond):
+		}
 	}
 	return fmt.Errorf("%w: the upload was ended by another program: try again", s.fail(zoo.BlobPath(d), true, why))
 }
