@@ -46,6 +46,10 @@ export interface Part {
   readonly awake: boolean | undefined;
 }
 
+/** Milliseconds after which a worker that says nothing is taken for one that will not start, and how often one is started. */
+const startLimit = 10_000;
+const starts = 3;
+
 export class Participation {
   readonly #listeners = new Set<() => void>();
   readonly #asked = new Map<number, { resolve(reply: Reply): void; reject(reason: Error): void }>();
@@ -85,14 +89,6 @@ export class Participation {
     const { settings, state } = this.#part;
     if (this.#thread && session === this.#part.session && role === state.role && !isOver(state)) return;
     this.#end();
-    const thread = spawnParticipant() as Thread;
-    this.#thread = thread;
-    thread.addEventListener("message", ({ data }) => {
-      if (thread === this.#thread) this.#hear(data);
-    });
-    thread.addEventListener("error", (event) => {
-      if (thread === this.#thread) this.#fail(`the worker failed: ${event.message || "it could not be started"}`);
-    });
     const resume = resumeWord(session);
     const order: Order = {
       session: sessionAddress(session),
@@ -105,9 +101,30 @@ export class Participation {
       ...(resume && role === "work" && { resume }),
     };
     this.#set({ session, state: initialState(role, settings.workers), paused: false });
+    this.#start(order, starts);
+    void this.#stayAwake();
+  }
+
+  #start(order: Order, attempts: number): void {
+    const thread = spawnParticipant() as Thread;
+    this.#thread = thread;
+    // Firefox has been seen not to start a worker, without a word.
+    const timer = setTimeout(() => {
+      if (thread !== this.#thread) return;
+      thread.terminate();
+      if (attempts > 1) this.#start(order, attempts - 1);
+      else this.#fail("the worker failed: it could not be started");
+    }, startLimit);
+    thread.addEventListener("message", ({ data }) => {
+      clearTimeout(timer);
+      if (thread === this.#thread) this.#hear(data);
+    });
+    thread.addEventListener("error", (event) => {
+      clearTimeout(timer);
+      if (thread === this.#thread) this.#fail(`the worker failed: ${event.message || "it could not be started"}`);
+    });
     thread.postMessage({ type: "join", order });
     this.#rest();
-    void this.#stayAwake();
   }
 
   leave(): void {

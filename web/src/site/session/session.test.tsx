@@ -505,6 +505,22 @@ describe("the join page", () => {
     expect(text(await find("[role=alert]"))).toContain("it could not be started");
   });
 
+  test("a worker that says nothing is started again, but not for ever", async () => {
+    visit("/join/s1");
+    const button = await find("button", /^Join/);
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    button.click();
+    const first = FakeWorker.last;
+    vi.advanceTimersByTime(10_000);
+    const second = FakeWorker.last;
+    expect(first.terminated).toBe(true);
+    expect(second).not.toBe(first);
+    expect(second.last("join")).toEqual(first.last("join"));
+    vi.advanceTimersByTime(20_000);
+    vi.useRealTimers();
+    expect(text(await find("[role=alert]"))).toContain("it could not be started");
+  });
+
   test("one that is over takes nobody in", async () => {
     visit("/join/s4");
     await find("p", "takes nobody in any more");
