@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/reprise-ml/reprise/closure"
@@ -131,7 +132,8 @@ func loadRecord(ctx context.Context, s Store, id string) (*record, []byte, error
 	if err := json.Unmarshal(text, &r); err != nil {
 		return nil, nil, schema.Invalidf("session "+id, "", "its record cannot be read: %v", err)
 	}
-	if r.SchemaVersion != 1 || r.ID != id || r.Document == nil || len(r.Engines) == 0 || len(r.Snapshots) == 0 {
+	undocumented := func(e engineUse) bool { return e.Document == nil }
+	if r.SchemaVersion != 1 || r.ID != id || r.Document == nil || len(r.Engines) == 0 || len(r.Snapshots) == 0 || slices.ContainsFunc(r.Engines, undocumented) {
 		return nil, nil, schema.Invalidf("session "+id, "", "its record is not one of this release")
 	}
 	var journal []byte

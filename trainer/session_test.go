@@ -672,3 +672,21 @@ func TestSessionRefusesHostileParticipants(t *testing.T) {
 		}
 	}
 }
+
+// A record that cannot be read leaves the other sessions, and the server, as they are.
+func TestUnreadableRecords(t *testing.T) {
+	l := newLaboratory(t)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 20)})
+	l.sessions.Close()
+	good := string(l.store.records[c.record.ID])
+	for id, text := range map[string]string{
+		"cut": good[:len(good)/2], "empty": "{}", "other": good, "null": "null",
+		"engine": strings.Replace(strings.Replace(good, c.record.ID, "engine", 1), `"engines":[{`, `"engines":[{"document":null},{`, 1),
+	} {
+		l.store.records[id] = []byte(text)
+	}
+	l.open()
+	if list := l.sessions.List(); len(list) != 1 || list[0].ID != c.record.ID {
+		t.Errorf("%+v", list)
+	}
+}
