@@ -1,7 +1,6 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -40,15 +39,7 @@ func (s *Service) blob(c *gin.Context) error {
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 		return newProblem(http.StatusRequestedRangeNotSatisfiable, codeRange, "the blob has "+strconv.FormatInt(size, 10)+" bytes", "%s", err)
 	}
-	// Never a type that a browser would show.
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", "attachment")
-	h.Set("Content-Length", strconv.FormatInt(part.Length, 10))
-	status := http.StatusOK
-	if partial {
-		status = http.StatusPartialContent
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Offset, part.Offset+part.Length-1, size))
-	}
+	status := transfer.Head(h, part, partial, size)
 	if c.Request.Method == http.MethodHead {
 		c.Status(status)
 		c.Writer.WriteHeaderNow()

@@ -102,11 +102,3 @@ func moveInto(from, to, last string) error {
 	}
 	return os.Rename(filepath.Join(from, last), filepath.Join(to, last))
 }
-
-// Document reads the document of an unpacked manifest, a *schema.Closure or *schema.Dataset.
-func Document(ctx context.Context, blobs Blobs, m *Manifest) (any, error) {
-	if m.ArtifactType == schema.MediaTypeDataset {
-		return LoadDataset(ctx, blobs, m)
-	}
-	return LoadClosure(ctx, blobs, m)
-}

@@ -2,7 +2,6 @@ package registry
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -43,15 +42,7 @@ func (r *Registry) getBlob(c *gin.Context, p place) error {
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))
 		return fail(http.StatusRequestedRangeNotSatisfiable, codeSizeInvalid, "%s; the blob has %d bytes", err, size)
 	}
-	// Never a type that a browser would show.
-	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", "attachment")
-	h.Set("Content-Length", strconv.FormatInt(part.Length, 10))
-	status := http.StatusOK
-	if partial {
-		status = http.StatusPartialContent
-		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Offset, part.Offset+part.Length-1, size))
-	}
+	status := transfer.Head(h, part, partial, size)
 	if c.Request.Method == http.MethodHead {
 		c.Status(status)
 		c.Writer.WriteHeaderNow()

@@ -67,14 +67,20 @@ func (r *Registry) beginUpload(c *gin.Context, p place) error {
 	return err
 }
 
-// uploadStatus answers GET of a session: how much has arrived.
-func (r *Registry) uploadStatus(c *gin.Context, p place) error {
+// held finds the session of a path and waits for it; the caller releases it.
+func (r *Registry) held(p place) (*session, error) {
 	u, err := r.spool.find(p.name, p.last)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	return u, u.hold()
+}
+
+// uploadStatus answers GET of a session: how much has arrived.
+func (r *Registry) uploadStatus(c *gin.Context, p place) error {
 	// Whoever asks has lost the connection that still holds the session, if one does.
-	if err := u.hold(); err != nil {
+	u, err := r.held(p)
+	if err != nil {
 		return err
 	}
 	defer u.release()
@@ -84,11 +90,8 @@ func (r *Registry) uploadStatus(c *gin.Context, p place) error {
 
 // patchUpload answers PATCH of a session: a chunk.
 func (r *Registry) patchUpload(c *gin.Context, p place) error {
-	u, err := r.spool.find(p.name, p.last)
+	u, err := r.held(p)
 	if err != nil {
-		return err
-	}
-	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()
@@ -126,11 +129,8 @@ func (r *Registry) finishUpload(c *gin.Context, p place) error {
 
 // cancelUpload answers DELETE of a session.
 func (r *Registry) cancelUpload(c *gin.Context, p place) error {
-	u, err := r.spool.find(p.name, p.last)
+	u, err := r.held(p)
 	if err != nil {
-		return err
-	}
-	if err := u.hold(); err != nil {
 		return err
 	}
 	defer u.release()

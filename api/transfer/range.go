@@ -74,3 +74,16 @@ func Sent(header string) (part Span, ok bool, err error) {
 }
 
 func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Head writes the headers of an answer with a blob of that size, or a part of it, and returns the status. The type is never one that a
+// browser would show.
+func Head(h http.Header, part Span, partial bool, size int64) int {
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Disposition", "attachment")
+	h.Set("Content-Length", strconv.FormatInt(part.Length, 10))
+	if !partial {
+		return http.StatusOK
+	}
+	h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", part.Offset, part.Offset+part.Length-1, size))
+	return http.StatusPartialContent
+}

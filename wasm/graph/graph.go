@@ -61,9 +61,6 @@ type Graph struct {
 	Loss  string
 }
 
-// Input is the first node.
-func (g *Graph) Input() *Node { return g.Nodes[0] }
-
 // Output is the last node.
 func (g *Graph) Output() *Node { return g.Nodes[len(g.Nodes)-1] }
 

@@ -125,12 +125,6 @@ func (m Model) Resolve(t testing.TB) schema.Resolved {
 	return r
 }
 
-// Compile makes the model's engine.
-func (m Model) Compile(t testing.TB) []byte {
-	t.Helper()
-	return Compile(t, m.Resolve(t))
-}
-
 // Compile makes the engine of a resolved specification.
 func Compile(t testing.TB, r schema.Resolved) []byte {
 	t.Helper()

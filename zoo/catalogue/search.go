@@ -167,15 +167,6 @@ func sizeValue(size int64) string {
 	return ""
 }
 
-// Count is the number of names whose latest version is of a kind.
-func (c *Catalogue) Count(ctx context.Context, kind string) (int, error) {
-	cols, err := c.load(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return len(cols.rows[kind]), nil
-}
-
 // Search finds, of the latest version of each name, those that fit.
 func (c *Catalogue) Search(ctx context.Context, q Query) (Result, error) {
 	cols, err := c.load(ctx)
