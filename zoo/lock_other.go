@@ -2,5 +2,5 @@
 
 package zoo
 
-// lockDir is missing on this system: let one program at a time write a directory there.
-func lockDir(string) (unlock func(), err error) { return func() {}, nil }
+// LockDir is missing on this system: let one program at a time write a directory there.
+func LockDir(string) (unlock func(), err error) { return func() {}, nil }

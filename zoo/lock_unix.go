@@ -8,8 +8,9 @@ import (
 	"syscall"
 )
 
-// lockDir makes its caller the only one at work in a directory, until unlock or the end of the process.
-func lockDir(dir string) (unlock func(), err error) {
+// LockDir makes its caller the only one at work in a directory, until unlock or the end of the process, however it ends. It does not wait:
+// where another is at work, the error says what to do.
+func LockDir(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func openStage(dir string, d schema.Digest) (*stage, error) {
 	if err := os.MkdirAll(filepath.Join(s.path, "whole"), 0o777); err != nil {
 		return nil, err
 	}
-	if s.unlock, err = lockDir(s.path); err != nil {
+	if s.unlock, err = LockDir(s.path); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(dir), err)
 	}
 	s.dropOthers(d)
@@ -79,7 +79,7 @@ func (s *stage) dropOthers(d schema.Digest) {
 		if other == s.path {
 			continue
 		}
-		if unlock, err := lockDir(other); err == nil {
+		if unlock, err := LockDir(other); err == nil {
 			os.RemoveAll(other)
 			unlock()
 		}

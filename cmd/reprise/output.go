@@ -15,6 +15,7 @@ import (
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/runner"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
 )
 
 // workFolder holds the snapshots of a training until it is done.
@@ -26,39 +27,52 @@ type output struct {
 	files     []*os.File
 	journal   *bufio.Writer
 	telemetry *os.File
+	unlock    func()
 }
 
-// openOutput opens a directory that is absent, empty, or holds an interrupted training. The work folder appears first: it
-// is by that folder that an interrupted training is known.
+// openOutput opens a directory that is absent, empty, or holds an interrupted training that nobody goes on with.
 func openOutput(dir string) (*output, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fileError(dir, err)
 	}
-	o := &output{dir: dir}
-	if _, err := os.Stat(o.work()); len(entries) > 0 && err != nil {
-		return nil, usagef("name a new directory with -o", "%s is not empty, and holds no interrupted training", dir)
-	}
-	if !o.snapshots() {
-		// A training that was killed before its first snapshot binds nobody.
-		if err := os.RemoveAll(o.work()); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.MkdirAll(o.work(), 0o777); err != nil {
-		return nil, err
-	}
-	// The journal is written anew from the header on; telemetry is what every process adds.
-	journal, err := o.create(schema.PathJournal, os.O_TRUNC)
+	unlock, err := zoo.LockDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	o.journal = bufio.NewWriter(journal)
-	if o.telemetry, err = o.create(schema.PathTelemetry, os.O_APPEND); err != nil {
+	o := &output{dir: dir, unlock: unlock}
+	if err := o.open(); err != nil {
 		o.close()
 		return nil, err
 	}
 	return o, nil
+}
+
+// open makes the work folder first: it is by that folder that an interrupted training is known.
+func (o *output) open() error {
+	entries, err := os.ReadDir(o.dir)
+	if err != nil {
+		return fileError(o.dir, err)
+	}
+	if _, err := os.Stat(o.work()); len(entries) > 0 && err != nil {
+		return usagef("name a new directory with -o", "%s is not empty, and holds no interrupted training", o.dir)
+	}
+	if !o.snapshots() {
+		// A training that was killed before its first snapshot binds nobody.
+		if err := os.RemoveAll(o.work()); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(o.work(), 0o777); err != nil {
+		return err
+	}
+	// The journal is written anew from the header on; telemetry is what every process adds.
+	journal, err := o.create(schema.PathJournal, os.O_TRUNC)
+	if err != nil {
+		return err
+	}
+	o.journal = bufio.NewWriter(journal)
+	o.telemetry, err = o.create(schema.PathTelemetry, os.O_APPEND)
+	return err
 }
 
 // snapshots reports whether the work folder holds one; nothing else in it is a folder.
@@ -125,6 +139,7 @@ func (o *output) close() {
 	for _, f := range o.files {
 		f.Close() // after finish nothing is left to be written
 	}
+	o.unlock()
 }
 
 // documents are the files beside the specification that a closure takes along.

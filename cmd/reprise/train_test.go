@@ -193,6 +193,14 @@ func TestTrainIsContinued(t *testing.T) {
 			if !lines.Scan() {
 				t.Fatal("no progress was told")
 			}
+			// Nobody else writes the same directory meanwhile, however the first one ends.
+			if err := program.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			d.refused(exitFailed, []string{dir, "another program is writing it", "choose another directory"}, "train", d.path("closure.yaml"), "-o", dir)
+			if err := program.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
 			if err := program.Process.Signal(c.signal); err != nil {
 				t.Fatal(err)
 			}
