@@ -2,10 +2,13 @@ package runner_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -33,41 +36,51 @@ func values(t closure.Tensor) []uint16 {
 	return v
 }
 
+// numbers describes a tensor of u16 in testdata/carryover.json: x, unless it says otherwise.
+type numbers struct {
+	Name, DType string
+	Shape       []int
+}
+
+func (n numbers) tensor(from uint16) closure.Tensor {
+	t := numbered(cmp.Or(n.Name, "x"), from, n.Shape...)
+	t.DType = cmp.Or(n.DType, t.DType)
+	return t
+}
+
+// TestCarryOver holds to the examples that the browser's side shares: a new tensor counts from 100 on, an old one from 0.
 func TestCarryOver(t *testing.T) {
-	other := numbered("x", 0, 2)
-	other.DType = "i16"
-	tests := []struct {
-		name       string
-		fresh, old closure.Tensor
-		want       []uint16
-	}{
-		{"the same shape", numbered("x", 100, 2, 2), numbered("x", 0, 2, 2), []uint16{0, 1, 2, 3}},
-		{"more rows", numbered("x", 100, 3, 2), numbered("x", 0, 2, 2), []uint16{0, 1, 2, 3, 104, 105}},
-		{"more columns", numbered("x", 100, 2, 3), numbered("x", 0, 2, 2), []uint16{0, 1, 102, 2, 3, 105}},
-		{"fewer columns", numbered("x", 100, 2, 1), numbered("x", 0, 2, 2), []uint16{0, 2}},
-		{"more rows, fewer columns", numbered("x", 100, 3, 1), numbered("x", 0, 2, 2), []uint16{0, 2, 102}},
-		{"three dimensions", numbered("x", 100, 2, 2, 2), numbered("x", 0, 1, 3, 1), []uint16{0, 101, 1, 103, 104, 105, 106, 107}},
-		{"a scalar", numbered("x", 100), numbered("x", 7), []uint16{7}},
-		{"nothing left", numbered("x", 100, 2), numbered("x", 0, 0), []uint16{100, 101}},
-		{"another dtype", numbered("x", 100, 2), other, []uint16{100, 101}},
-		{"another rank", numbered("x", 100, 2), numbered("x", 0, 2, 1), []uint16{100, 101}},
-		{"a new tensor", numbered("x", 100, 2), numbered("y", 0, 2), []uint16{100, 101}},
+	text, err := os.ReadFile("testdata/carryover.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests []struct {
+		Name       string
+		Fresh, Old numbers
+		Want       []uint16
+	}
+	if err := json.Unmarshal(text, &tests); err != nil {
+		t.Fatal(err)
+	}
+	if len(tests) < 11 {
+		t.Errorf("%d examples", len(tests))
 	}
 	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			before := slices.Clone(test.fresh.Data)
+		t.Run(test.Name, func(t *testing.T) {
+			fresh := test.Fresh.tensor(100)
+			before := slices.Clone(fresh.Data)
 			got := runner.CarryOver(
-				runner.Tensors{Parameters: []closure.Tensor{test.fresh}, State: []closure.Tensor{numbered("s", 9, 1)}},
+				runner.Tensors{Parameters: []closure.Tensor{fresh}, State: []closure.Tensor{numbered("s", 9, 1)}},
 				// A tensor of the state may have become a parameter.
-				runner.Tensors{State: []closure.Tensor{test.old, numbered("gone", 1, 4)}},
+				runner.Tensors{State: []closure.Tensor{test.Old.tensor(0), numbered("gone", 1, 4)}},
 			)
 			if len(got.Parameters) != 1 || len(got.State) != 1 || got.State[0].Name != "s" || !slices.Equal(values(got.State[0]), []uint16{9}) {
 				t.Fatalf("%+v", got)
 			}
-			if v := values(got.Parameters[0]); !slices.Equal(v, test.want) || !slices.Equal(got.Parameters[0].Shape, test.fresh.Shape) {
-				t.Errorf("got %v, want %v", v, test.want)
+			if v := values(got.Parameters[0]); !slices.Equal(v, test.Want) || !slices.Equal(got.Parameters[0].Shape, fresh.Shape) {
+				t.Errorf("got %v, want %v", v, test.Want)
 			}
-			if !bytes.Equal(test.fresh.Data, before) {
+			if !bytes.Equal(fresh.Data, before) {
 				t.Error("what init wrote was changed in place")
 			}
 		})

@@ -120,11 +120,17 @@ export type Algorithm = Pick<schema.Algorithm, "seed" | "steps" | "microbatchSiz
 export type ClosureFile = Pick<schema.ClosureFile, "path" | "role" | "sha256" | "size">;
 export type Result = Pick<schema.Result, "metric" | "dataset" | "split" | "step" | "correct" | "sum" | "total">;
 
-export interface Closure {
+/** An engine with what it trains on. */
+export interface Trained {
   readonly algorithm: Algorithm;
   readonly datasets: readonly Pick<schema.ClosureDataset, "role" | "split" | "digest">[];
-  readonly specification: schema.Digest;
   readonly engine: schema.Digest;
+}
+
+export interface Closure extends Trained {
+  readonly specification: schema.Digest;
+  /** The engines that the closure's own replaced on the way; its journal says when. */
+  readonly earlier: readonly Trained[];
   /** Whether the closure declares that its engine is not what its specification compiles to. */
   readonly foreign: boolean;
   readonly files: readonly ClosureFile[];
@@ -137,17 +143,9 @@ export interface Closure {
 
 export function readClosure(v: Value): Closure {
   return {
-    algorithm: readAlgorithm(v.at("algorithm")),
-    datasets: v
-      .at("datasets")
-      .elements()
-      .map((d) => ({
-        role: d.at("role").oneOf("train", "test"),
-        split: d.at("split").string(),
-        digest: d.at("digest").digest(),
-      })),
+    ...readTrained(v),
     specification: v.at("specification").digest(),
-    engine: v.at("engine").at("digest").digest(),
+    earlier: v.optional("earlier")?.elements().map(readTrained) ?? [],
     foreign: v.at("engine").optional("foreign")?.boolean() ?? false,
     files: v
       .at("files")
@@ -161,6 +159,21 @@ export function readClosure(v: Value): Closure {
     parameters: v.at("parameters").at("digest").digest(),
     run: v.at("run").at("digest").digest(),
     results: v.at("results").elements().map(readResult),
+  };
+}
+
+function readTrained(v: Value): Trained {
+  return {
+    algorithm: readAlgorithm(v.at("algorithm")),
+    datasets: v
+      .at("datasets")
+      .elements()
+      .map((d) => ({
+        role: d.at("role").oneOf("train", "test"),
+        split: d.at("split").string(),
+        digest: d.at("digest").digest(),
+      })),
+    engine: v.at("engine").at("digest").digest(),
   };
 }
 
@@ -206,9 +219,11 @@ export interface Decisions {
   readonly events: readonly Event[];
   /** The microbatches that steps merged. A step that is not here has those of the algorithm. */
   readonly merged: ReadonlyMap<number, readonly Range[]>;
+  /** The engine that began, at step 0, and those that took over, each before its step. */
+  readonly engines: readonly { readonly step: number; readonly engine: schema.Digest }[];
 }
 
-export const noDecisions: Decisions = { events: [], merged: new Map() };
+export const noDecisions: Decisions = { events: [], merged: new Map(), engines: [] };
 
 /** Reads the decisions out of a journal. */
 export function readDecisions(journal: Uint8Array, path: string): Decisions {
@@ -216,27 +231,19 @@ export function readDecisions(journal: Uint8Array, path: string): Decisions {
   if (lines.pop() !== "") throw new Failure("invalid", `${path}: its last line is cut short`);
   const events: Event[] = [];
   const merged = new Map<number, Range[]>();
+  const engines: { step: number; engine: schema.Digest }[] = [];
   lines.forEach((text, i) => {
     const line = Value.parse(`${path}, line ${i + 1}`, new TextEncoder().encode(text));
     const type = line.at("type").string();
     if (type === "event") {
       const event = line.at("event").oneOf("hyperparameter", "engine");
-      if (event === "engine") {
-        throw new Failure(
-          "unsupported",
-          `the engine of this run was replaced before step ${line.at("step").integer()}, which browsers do not replay: use "reprise replay"`,
-        );
-      }
-      events.push({
-        type: "event",
-        event: "hyperparameter",
-        step: line.at("step").integer(),
-        name: line.at("name").string(),
-        value: line.at("value").number(),
-      });
-    } else if (type === "step") merged.set(line.at("step").integer(), readRanges(line.at("microbatches")));
+      const step = line.at("step").integer(1);
+      if (event === "engine") engines.push({ step, engine: line.at("engine").digest() });
+      else events.push({ type, event, step, name: line.at("name").string(), value: line.at("value").number() });
+    } else if (type === "header") engines.push({ step: 0, engine: line.at("engine").digest() });
+    else if (type === "step") merged.set(line.at("step").integer(), readRanges(line.at("microbatches")));
   });
-  return { events, merged };
+  return { events, merged, engines };
 }
 
 /** Ranges are in order, and none touches the next. */

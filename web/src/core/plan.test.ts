@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import { perceptron } from "../../fixtures/engine.ts";
 import { MemoryStore, putClosure, putDataset, putUntrained } from "../../fixtures/store.ts";
 import type { Digest } from "../gen/schema.ts";
-import { openClosure, openDataset, openSplit } from "./plan.ts";
+import { type Decisions, noDecisions } from "./documents.ts";
+import { openClosure, openDataset, openSplit, openStages } from "./plan.ts";
 
 type Json = Record<string, unknown>;
 
@@ -104,6 +105,104 @@ describe("openClosure", () => {
       kind: "damaged",
       message: expect.stringMatching(/^closure\.json: its bytes are/),
     });
+  });
+});
+
+describe("openStages", () => {
+  const named = (digit: string) => `sha256:${digit.repeat(64)}` as unknown as Digest;
+  const [a, b, c] = [named("a"), named("b"), named("c")];
+
+  async function stages(engines: Decisions["engines"], change: (d: Json) => Json = (d) => d) {
+    const store = new MemoryStore();
+    const closure = await altered(store, await putClosure(store, 20), (d) => {
+      // The digests of the engines are their names here, in the order in which they ran.
+      const [engine] = d.earlier as Json[];
+      const files = d.files as Json[];
+      const names = [a, b];
+      return change({
+        ...d,
+        engine: { ...(d.engine as Json), digest: b },
+        earlier: [{ ...engine, engine: { digest: a } }],
+        files: files.map((f, i) => (i < 2 ? { ...f, sha256: names[i] } : f)),
+      });
+    });
+    const opened = await openClosure(store, closure);
+    return { opened, stages: await openStages(store, opened, { ...noDecisions, engines }, "journal") };
+  }
+
+  test("plans each engine with its own steps", async () => {
+    const at = (step: number, engine: Digest) => ({ step, engine });
+    const found = await stages([at(0, a), at(7, b)]);
+    expect(found.stages).toMatchObject([
+      { ...at(0, a), plan: { microbatches: 6, engine: { path: "code/engine-before.wasm", digest: a }, snapshot: [] } },
+      { ...at(7, b), plan: { microbatches: 4 } },
+    ]);
+    expect(found.stages[1]?.plan).toBe(found.opened.plan);
+  });
+
+  test("of a closure with one engine there is one, whatever its journal says", async () => {
+    const store = new MemoryStore();
+    const opened = await openClosure(store, await putClosure(store));
+    const engines = [{ step: 3, engine: a }];
+    const found = await openStages(store, opened, { ...noDecisions, engines }, "journal");
+    expect(found).toMatchObject([{ step: 0, engine: opened.closure.engine, plan: opened.plan }]);
+  });
+
+  const reseeded = (d: Json) => {
+    const [engine] = d.earlier as { algorithm: Json }[];
+    return { ...d, earlier: [{ ...engine, algorithm: { ...engine?.algorithm, seed: 1 } }] };
+  };
+  test.each<[string, [number, Digest][], string, ((d: Json) => Json)?]>([
+    [
+      "an engine that the closure lacks",
+      [
+        [0, a],
+        [7, c],
+      ],
+      `step 7: ${c} is none of the closure's engines`,
+    ],
+    [
+      "an engine that ran before",
+      [
+        [0, a],
+        [7, b],
+        [9, a],
+      ],
+      `step 9: ${a} is none of the closure's engines, or has run`,
+    ],
+    ["an engine that never ran", [[0, b]], `${a} of the closure never ran`],
+    [
+      "another last engine",
+      [
+        [0, b],
+        [7, a],
+      ],
+      `${a} ran last, and is not the closure's`,
+    ],
+    [
+      "changes out of order",
+      [
+        [0, a],
+        [0, b],
+      ],
+      "the engine changes before step 0, after it has changed before step 0",
+    ],
+    [
+      "another seed",
+      [
+        [0, a],
+        [7, b],
+      ],
+      "step 0: the seed of a run stays 42",
+      reseeded,
+    ],
+  ])("refuses %s", async (_, engines, message, change) => {
+    await expect(
+      stages(
+        engines.map(([step, engine]) => ({ step, engine })),
+        change,
+      ),
+    ).rejects.toMatchObject({ kind: "invalid", message: expect.stringContaining(`journal: ${message}`) });
   });
 });
 

@@ -4,15 +4,18 @@
 import type { Digest } from "../gen/schema.ts";
 import type { BlobRef, Blobs } from "./blobs.ts";
 import {
+  type Algorithm,
   type Closure,
   type ClosureFile,
   type Dataset,
+  type Decisions,
   type RecordLayout,
   type Role,
   readClosure,
   readDataset,
   readManifest,
   type Shard,
+  type Trained,
 } from "./documents.ts";
 import { Failure } from "./failure.ts";
 import { Value } from "./json.ts";
@@ -47,21 +50,60 @@ export interface OpenClosure {
 /** Reads a closure's documents and plans its run. */
 export async function openClosure(blobs: Blobs, digest: Digest): Promise<OpenClosure> {
   const closure = readClosure(await document(blobs, digest, "closure.json"));
-  const engine = closure.files.find((f) => f.sha256 === closure.engine);
+  const snapshot = [...lastTensors(closure, "parameters"), ...lastTensors(closure, "state")];
+  return { closure, plan: { ...(await openTrained(blobs, closure, closure.files)), snapshot } };
+}
+
+/** Plans the part of a run that an engine made, as one of the files of its closure. */
+async function openTrained(blobs: Blobs, of: Trained, files: readonly ClosureFile[]): Promise<Plan> {
+  const engine = files.find((f) => f.sha256 === of.engine);
   if (engine === undefined) throw new Failure("invalid", "closure.json: files: none has the digest of the engine");
   const records: Partial<Record<Role, RecordsPlan>> = {};
-  for (const d of closure.datasets) records[d.role] = await openSplit(blobs, d.digest, d.split);
-  const { seed, batchSize, microbatchSize } = closure.algorithm;
-  return {
-    closure,
-    plan: {
-      engine: blobOf(engine),
-      seed,
-      microbatches: batchSize / microbatchSize,
-      records,
-      snapshot: [...lastTensors(closure, "parameters"), ...lastTensors(closure, "state")],
-    },
-  };
+  for (const d of of.datasets) records[d.role] = await openSplit(blobs, d.digest, d.split);
+  const { seed, batchSize, microbatchSize } = of.algorithm;
+  return { engine: blobOf(engine), seed, microbatches: batchSize / microbatchSize, records, snapshot: [] };
+}
+
+/** An engine of a run, from a step on. */
+export interface Stage {
+  /** The first step that it ran; 0 of the one that began. */
+  readonly step: number;
+  readonly engine: Digest;
+  readonly algorithm: Algorithm;
+  readonly plan: Plan;
+}
+
+/** The closure's engines in the order in which its journal, at a path, says that they ran. */
+export async function openStages(
+  blobs: Blobs,
+  { closure, plan }: OpenClosure,
+  { engines }: Decisions,
+  path: string,
+): Promise<readonly [Stage, ...Stage[]]> {
+  const { engine, algorithm, earlier, files } = closure;
+  if (earlier.length === 0) return [{ step: 0, engine, algorithm, plan }];
+  const refuse = (why: string) => new Failure("invalid", `${path}: ${why}`);
+  const waiting = new Map([closure, ...earlier].map((each) => [each.engine, each]));
+  const stages: Stage[] = [];
+  for (const { step, engine } of engines) {
+    const of = waiting.get(engine);
+    if (of === undefined) throw refuse(`step ${step}: ${engine} is none of the closure's engines, or has run before`);
+    if (of.algorithm.seed !== algorithm.seed) throw refuse(`step ${step}: the seed of a run stays ${algorithm.seed}`);
+    waiting.delete(engine);
+    const own = of === closure ? plan : await openTrained(blobs, of, files);
+    stages.push({ step, engine, algorithm: of.algorithm, plan: own });
+  }
+  for (const each of waiting.keys()) throw refuse(`${each} of the closure never ran`);
+  const [first, ...others] = stages;
+  const last = stages.at(-1);
+  if (first === undefined || last?.engine !== engine)
+    throw refuse(`${last?.engine} ran last, and is not the closure's`);
+  others.forEach(({ step }, i) => {
+    const before = (stages[i] as Stage).step;
+    if (step <= before)
+      throw refuse(`the engine changes before step ${step}, after it has changed before step ${before}`);
+  });
+  return [first, ...others];
 }
 
 /** The files of the tensors after the last step, without the snapshots of earlier steps that a closure may keep. */

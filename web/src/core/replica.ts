@@ -4,6 +4,7 @@
 import type { Digest } from "../gen/schema.ts";
 import type { Accumulators } from "./accumulators.ts";
 import type { BlobRef, Blobs } from "./blobs.ts";
+import { carryOver } from "./carryover.ts";
 import type { Role } from "./documents.ts";
 import { Engine, type RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
@@ -11,6 +12,7 @@ import type { Plan } from "./plan.ts";
 import { classes, isClass, Records, type Shards } from "./records.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { EngineSection } from "./section.ts";
+import type { Tensor } from "./tensor.ts";
 import { vectorDigest } from "./vector.ts";
 
 /** What a blind evaluation counts. */
@@ -53,6 +55,8 @@ export interface Replica {
   init(): Promise<void>;
   /** Installs the plan's snapshot. */
   install(): Promise<void>;
+  /** Goes on with the engine of another plan: after its init, it takes over what the two have in common. */
+  replace(plan: Plan): Promise<EngineSection>;
   setHyperparameter(name: string, value: number): Promise<void>;
   /** Runs microbatches of a step and returns their sum. */
   accumulate(step: number, first: number, end: number): Promise<Accumulators>;
@@ -97,6 +101,7 @@ export class LocalReplica implements Replica {
       const most = section.maxMicrobatches;
       throw new Failure("invalid", `a step has ${plan.microbatches} microbatches; the engine takes at most ${most}`);
     }
+    this.#records.clear();
     for (const [role, records] of Object.entries(plan.records)) {
       const r = new Records(records, this.#shards, plan.cacheBytes);
       for (const [name, bytes] of [["input", r.inputBytes] as const, ["target", r.targetBytes] as const]) {
@@ -126,6 +131,16 @@ export class LocalReplica implements Replica {
     );
     for (const { ref, bytes } of files) engine.install(readSafetensors(bytes, ref.path), ref.path);
     engine.restore();
+  }
+
+  async replace(plan: Plan): Promise<EngineSection> {
+    const old = tensorsOf(this.engine);
+    const section = await this.open(plan);
+    await this.init();
+    const { engine } = this;
+    engine.install(carryOver(tensorsOf(engine), old), plan.engine.path);
+    engine.restore();
+    return section;
   }
 
   async setHyperparameter(name: string, value: number): Promise<void> {
@@ -282,6 +297,10 @@ export class LocalReplica implements Replica {
     if (this.#opened === undefined) throw new Failure("invalid", "no closure is open");
     return this.#opened;
   }
+}
+
+function tensorsOf(engine: Engine): Tensor[] {
+  return [...engine.parameters(), ...engine.state()];
 }
 
 /** The index, within a row, of its first largest value. A NaN is never the largest; of NaNs alone it is 0. */

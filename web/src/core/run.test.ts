@@ -8,6 +8,7 @@ import { lineText, trainJournal } from "./journal.ts";
 import { blobOf, type OpenClosure, openClosure, type Plan } from "./plan.ts";
 import { argmax, countCorrect, LocalReplica, type Predictions, type Replica } from "./replica.ts";
 import { Run } from "./run.ts";
+import type { EngineSection } from "./section.ts";
 
 // What the perceptron's closure comes to. The digest may change only with the engine, its data or what a content digest
 // is; see the journal of the closure for where a run first differs.
@@ -103,6 +104,50 @@ describe("Run", () => {
     expect(await one.digests()).not.toEqual(await (await trained(1)).digests());
     expect(await one.digests()).not.toEqual(await (await trained(1, [event(6, 1)])).digests());
     await expect(trained(1, [event(5, 99)])).rejects.toThrow("rate: 99 is not between 0 and 8");
+  });
+
+  test.each([1, 3])("another engine goes on before its step, on %i replicas", async (n) => {
+    const rate: Event = { type: "event", event: "hyperparameter", name: "rate", step: 3, value: 0.25 };
+    const next: Plan = { ...opened.plan, microbatches: 6 };
+    const run = await Run.open(opened.plan, replicas(n));
+    const changes = [{ step: 5, plan: next }];
+    const merged: number[] = [];
+    for await (const line of run.train(8, { ...noDecisions, events: [rate] }, changes)) {
+      merged.push(...line.microbatches.map(([, end]) => end));
+    }
+    expect(merged).toEqual([4, 4, 4, 4, 6, 6, 6, 6]);
+    expect(run.plan).toBe(next);
+
+    // The two have all tensors in common, so that one which is never replaced comes to the same.
+    const one = new LocalReplica(store);
+    await one.open(opened.plan);
+    await one.init();
+    for (let step = 0; step <= 8; step++) {
+      if (step === 3) await one.setHyperparameter("rate", 0.25);
+      await one.apply(step, await one.accumulate(step, 0, step < 5 ? 4 : 6));
+    }
+    expect(await run.digests()).toEqual(await one.digests());
+  });
+
+  test("a hyper-parameter that the next engine does not have, or not so large, is not kept", async () => {
+    const told: string[] = [];
+    class Next extends LocalReplica {
+      override async replace(plan: Plan): Promise<EngineSection> {
+        const section = await super.replace(plan);
+        return { ...section, hyperparameters: section.hyperparameters.map((h) => ({ ...h, max: 0.1 })) };
+      }
+      override async setHyperparameter(name: string, value: number): Promise<void> {
+        told.push(`${name} ${value}`);
+      }
+    }
+    const events = [0.05, 0.25].map(
+      (value, i): Event => ({ type: "event", event: "hyperparameter", name: "rate", step: i + 1, value }),
+    );
+    for (const changes of [[{ step: 2, plan: opened.plan }], [{ step: 3, plan: opened.plan }]]) {
+      const run = await Run.open(opened.plan, [new Next(store)]);
+      for await (const _ of run.train(3, { ...noDecisions, events }, changes));
+    }
+    expect(told).toEqual(["rate 0.05", "rate 0.05", "rate 0.25", "rate 0.05", "rate 0.25"]);
   });
 
   test("leaving the loop stops after a whole step", async () => {
@@ -227,7 +272,7 @@ describe("trainJournal", () => {
 
   test("repeats the microbatches that a session merged, from any number of replicas", async () => {
     const decisions: Decisions = {
-      events: [],
+      ...noDecisions,
       merged: new Map([
         [
           3,
@@ -278,17 +323,19 @@ describe("trainJournal", () => {
 });
 
 describe("readDecisions", () => {
-  test("says that a run with two engines is not for browsers", () => {
-    const text = '{"engine":"sha256:00","event":"engine","step":5,"type":"event"}\n';
-    expect(() => readDecisions(new TextEncoder().encode(text), "train.jsonl")).toThrow(
-      'the engine of this run was replaced before step 5, which browsers do not replay: use "reprise replay"',
-    );
+  test("says which engine ran from which step on", () => {
+    const [a, b] = [`sha256:${"a".repeat(64)}`, `sha256:${"b".repeat(64)}`];
+    const text = `{"engine":"${a}","step":0,"type":"header"}\n{"engine":"${b}","event":"engine","step":5,"type":"event"}\n`;
+    expect(readDecisions(new TextEncoder().encode(text), "train.jsonl").engines).toEqual([
+      { step: 0, engine: a },
+      { step: 5, engine: b },
+    ]);
   });
 
   const read = (text: string) => () => readDecisions(new TextEncoder().encode(text), "train.jsonl");
   test.each([
     ["a journal cut short", '{"type":"step"}', "train.jsonl: its last line is cut short"],
-    ["a line that is not JSON", '{"type":"header"}\n{\n', "train.jsonl, line 2: it is not JSON"],
+    ["a line that is not JSON", '{"type":"checkpoint"}\n{\n', "train.jsonl, line 2: it is not JSON"],
     [
       "an event that it cannot follow",
       '{"type":"event","event":"pause"}\n',

@@ -6,7 +6,7 @@ import { type Accumulators, exact, merge, total } from "./accumulators.ts";
 import { type Decisions, noDecisions, type Range, type Role } from "./documents.ts";
 import type { RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
-import type { Plan, RecordsPlan } from "./plan.ts";
+import type { Plan, RecordsPlan, Stage } from "./plan.ts";
 import { isClass } from "./records.ts";
 import { type Count, newPredictions, type Predictions, type Replica } from "./replica.ts";
 import type { EngineSection } from "./section.ts";
@@ -17,9 +17,12 @@ const evaluationBatches = 16;
 /** Awaited before every step and every range of records; it holds a run for as long as it is pending. */
 export type Pace = () => Promise<void>;
 
+/** The engine of another plan, which goes on before a step. */
+export type Change = Pick<Stage, "step" | "plan">;
+
 export class Run {
-  readonly plan: Plan;
-  readonly section: EngineSection;
+  #plan: Plan;
+  #section: EngineSection;
   readonly #replicas: readonly Replica[];
   readonly #pace: Pace;
 
@@ -31,10 +34,19 @@ export class Run {
   }
 
   private constructor(plan: Plan, section: EngineSection, replicas: readonly Replica[], pace: Pace) {
-    this.plan = plan;
-    this.section = section;
+    this.#plan = plan;
+    this.#section = section;
     this.#replicas = replicas;
     this.#pace = pace;
+  }
+
+  /** Of the engine that runs now. */
+  get plan(): Plan {
+    return this.#plan;
+  }
+
+  get section(): EngineSection {
+    return this.#section;
   }
 
   /** Installs the closure's own tensors. */
@@ -49,18 +61,37 @@ export class Run {
   async *train(
     steps: number,
     { events, merged: ranges }: Decisions = noDecisions,
+    changes: readonly Change[] = [],
   ): AsyncGenerator<JournalLineStep, void, void> {
+    const values = new Map<string, number>(); // of hyper-parameters that were changed
     await Promise.all(this.#replicas.map((r) => r.init()));
     for (let step = 0; step <= steps; step++) {
       await this.#pace();
-      for (const e of events.filter((each) => each.step === step)) {
-        await Promise.all(this.#replicas.map((r) => r.setHyperparameter(e.name, e.value)));
+      for (const { plan } of changes.filter((each) => each.step === step)) await this.#replace(plan, values);
+      for (const { name, value } of events.filter((each) => each.step === step)) {
+        await this.#set(name, value);
+        values.set(name, value);
       }
       const microbatches = (step > 0 ? ranges.get(step) : undefined) ?? [[0, this.plan.microbatches] as const];
       const merged = await this.#accumulate(step, microbatches);
       await Promise.all(this.#replicas.map((r) => r.apply(step, merged)));
       if (step > 0) yield this.#line(step, microbatches, merged);
     }
+  }
+
+  /** Goes on with another engine, which keeps changed hyper-parameters as far as it has them and allows their values. */
+  async #replace(plan: Plan, values: ReadonlyMap<string, number>): Promise<void> {
+    const [section] = await Promise.all(this.#replicas.map((r) => r.replace(plan)));
+    this.#plan = plan;
+    this.#section = section as EngineSection;
+    for (const { name, min, max } of this.section.hyperparameters) {
+      const value = values.get(name);
+      if (value !== undefined && value >= min && value <= max) await this.#set(name, value);
+    }
+  }
+
+  async #set(name: string, value: number): Promise<void> {
+    await Promise.all(this.#replicas.map((r) => r.setHyperparameter(name, value)));
   }
 
   /** Whether records of a role have classes, so that an evaluation can be blind. */

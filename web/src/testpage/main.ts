@@ -2,11 +2,11 @@
 
 import { type BlobRef, HttpBlobs } from "../core/blobs.ts";
 import { digestOf } from "../core/digest.ts";
-import { readDecisions } from "../core/documents.ts";
+import { noDecisions, readDecisions } from "../core/documents.ts";
 import type { RunDigests } from "../core/engine.ts";
 import { Failure } from "../core/failure.ts";
 import { lineText, trainJournal } from "../core/journal.ts";
-import { blobOf, openClosure, openSplit, type Plan } from "../core/plan.ts";
+import { blobOf, openClosure, openSplit, openStages, type Plan } from "../core/plan.ts";
 import type { Count } from "../core/replica.ts";
 import { Run } from "../core/run.ts";
 import { missingFeatures } from "../core/support.ts";
@@ -86,14 +86,16 @@ const commands = {
   },
 
   async train(request: TrainRequest): Promise<TrainAnswer> {
-    const { closure, plan } = await openClosure(blobs, request.closure);
+    const opened = await openClosure(blobs, request.closure);
+    const { closure } = opened;
     const recorded = closure.files.find((f) => f.role === "journal");
     const decisions =
-      recorded === undefined ? undefined : readDecisions(await blobs.read(blobOf(recorded)), recorded.path);
+      recorded === undefined ? noDecisions : readDecisions(await blobs.read(blobOf(recorded)), recorded.path);
+    const stages = await openStages(blobs, opened, decisions, recorded?.path ?? "journal");
     return withWorkers(request, async (replicas) => {
-      const run = await Run.open(plan, replicas);
+      const run = await Run.open(stages[0].plan, replicas);
       const lines: JournalLine[] = [];
-      for await (const line of trainJournal(run, closure, decisions)) {
+      for await (const line of trainJournal(run, closure, decisions, stages)) {
         progress(`step ${line.step} of ${closure.algorithm.steps}`);
         lines.push(line);
         if (line.type === "step" && line.step === request.stopAfter) break;

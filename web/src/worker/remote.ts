@@ -73,6 +73,10 @@ export class RemoteReplica implements Service {
     return this.#call("install", []);
   }
 
+  replace(plan: Plan): Promise<EngineSection> {
+    return this.#call("replace", [plan]);
+  }
+
   setHyperparameter(name: string, value: number): Promise<void> {
     return this.#call("setHyperparameter", [name, value]);
   }

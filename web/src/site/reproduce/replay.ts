@@ -5,7 +5,7 @@ import type { Closure } from "../../core/documents.ts";
 import { readDecisions } from "../../core/documents.ts";
 import { Failure } from "../../core/failure.ts";
 import { trainJournal } from "../../core/journal.ts";
-import { blobOf, type OpenClosure, openClosure } from "../../core/plan.ts";
+import { blobOf, type OpenClosure, openClosure, openStages } from "../../core/plan.ts";
 import { Run } from "../../core/run.ts";
 import type { Digest, JournalLine } from "../../gen/schema.ts";
 import { Comparison } from "./comparison.ts";
@@ -54,7 +54,7 @@ class Replaying {
     const { closure: digest, blobs, gate, post } = this.#work;
     post({ type: "phase", phase: "documents" });
     this.opened = await openClosure(blobs, digest);
-    const { closure, plan } = this.opened;
+    const { closure } = this.opened;
 
     // The records are checked as they are read.
     post({ type: "phase", phase: "bytes" });
@@ -72,12 +72,14 @@ class Replaying {
     });
 
     post({ type: "phase", phase: "engine" });
-    const run = await Run.open(plan, this.#work.replicas, gate.pass);
+    const decisions = readDecisions(journal, file.path);
+    const stages = await openStages(blobs, this.opened, decisions, file.path);
+    const run = await Run.open(stages[0].plan, this.#work.replicas, gate.pass);
 
     post({ type: "phase", phase: "training" });
     const comparison = new Comparison(recorded);
     const follow = this.#follower(closure);
-    for await (const line of trainJournal(run, closure, readDecisions(journal, file.path))) {
+    for await (const line of trainJournal(run, closure, decisions, stages)) {
       this.difference = comparison.next(line);
       if (this.difference) return;
       this.lines = comparison.lines;

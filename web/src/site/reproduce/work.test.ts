@@ -135,6 +135,23 @@ describe("replay", () => {
     expect(messages.filter((m) => m.type === "checkpoint").map((m) => m.checkpoint.step)).toEqual([10, 20, 30, 40]);
   });
 
+  test.each([1, 3])("%i replicas repeat a run whose engine was replaced on the way", async (n) => {
+    closure = await putClosure(store, 20);
+    const outcome = await replay(work(n));
+    const { closure: document } = await openClosure(store, closure);
+    expect(outcome).toMatchObject({ steps: fixtureSteps, run: document.run, damaged: [] });
+    expect(outcome.difference).toBeUndefined();
+    expect(document.earlier).toHaveLength(1);
+    const text = new TextDecoder().decode(await store.read(await fileOf("journal")));
+    expect(text).toContain(`{"engine":"${document.engine}","event":"engine","step":20,"type":"event"}`);
+    expect(text.match(/"type":"checkpoint"/g)).toHaveLength(2 + 3); // every 8 steps, then every 10
+    // A change at another step than the recorded one is a difference.
+    const { digest } = await fileOf("journal");
+    const other = await store.put(encode(text.replace('"step":20,"type":"event"', '"step":19,"type":"event"')));
+    await changed((document) => document.replace(digest, other));
+    expect((await replay(work(n))).difference?.step).toBe(19);
+  });
+
   test("names the first step that differs, with both values", async () => {
     const journal = await fileOf("journal");
     const text = new TextDecoder().decode(await store.read(journal));
