@@ -14,18 +14,74 @@ import (
 
 type tensor = closure.Tensor
 
-func checkDefaults(ctx context.Context, c *checker) error {
+// checkEnds runs everything once, so that an engine which does not get through a step says so first.
+func checkEnds(ctx context.Context, c *checker) error {
+	r, err := c.trained(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.Restore(ctx); err != nil {
+		return err
+	}
+	n := c.engine.section.Capacity
+	if err := c.read(ctx, r, 0, n); err != nil {
+		return err
+	}
+	if err := r.Accumulate(ctx, 3, 0, n); err != nil {
+		return err
+	}
+	if err := r.Evaluate(ctx, n); err != nil {
+		return err
+	}
+	return r.Predict(ctx, n)
+}
+
+func checkHyperparameters(ctx context.Context, c *checker) error {
 	r, err := c.fresh(ctx)
 	if err != nil {
 		return err
 	}
+	has := func(h schema.Hyperparameter, want float64) error {
+		if got := math.Float32frombits(binary.LittleEndian.Uint32(r.memory[h.Offset:])); got != float32(want) {
+			return fmt.Errorf("%s is %v, not %v", h.Name, got, want)
+		}
+		return nil
+	}
 	for _, h := range c.engine.section.Hyperparameters {
-		got := math.Float32frombits(binary.LittleEndian.Uint32(r.memory[h.Offset:]))
-		if got != float32(h.Default) {
-			return fmt.Errorf("%s is %v, and its default is %v", h.Name, got, h.Default)
+		if err := has(h, h.Default); err != nil {
+			return fmt.Errorf("by default, %w", err)
 		}
 	}
-	return nil
+	// Another value that every one may have, as near to the default as that is.
+	other := func(h schema.Hyperparameter) float64 {
+		if v := h.Default * 0.75; v >= h.Min && v <= h.Max {
+			return v
+		}
+		return h.Default
+	}
+	for _, h := range c.engine.section.Hyperparameters {
+		if err := r.Set(h.Name, other(h)); err != nil {
+			return err
+		}
+	}
+	stay := func(after string, err error) error {
+		for _, h := range c.engine.section.Hyperparameters {
+			if err == nil {
+				err = has(h, other(h))
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("after %s: %w", after, err)
+		}
+		return nil
+	}
+	if err := stay("a step", c.step(ctx, r, 0)); err != nil {
+		return err
+	}
+	if err := stay("restore", r.Restore(ctx)); err != nil {
+		return err
+	}
+	return stay("init", r.Init(ctx, checkSeed))
 }
 
 func checkInit(ctx context.Context, c *checker) error {
@@ -73,6 +129,14 @@ func checkSelect(ctx context.Context, c *checker) error {
 			}
 		}
 	}
+	// Any number of examples that can hold a microbatch.
+	for _, examples := range []int64{c.records.total + 1, c.records.total + 7, 1 << 20, 1<<32 - 1} {
+		for u := range c.microbatches() {
+			if _, err := a.Select(ctx, 1<<40+u, u, examples, nil); err != nil {
+				return fmt.Errorf("of %d examples: %w", examples, err)
+			}
+		}
+	}
 	return sameState(before, a.Save())
 }
 
@@ -81,13 +145,26 @@ func checkAccumulateLeaves(ctx context.Context, c *checker) error {
 	if err != nil {
 		return err
 	}
-	before := r.Save()
+	before, metrics := r.Save(), c.engine.layout.metrics
+	clear(metrics.of(r.memory))
+	l := &c.engine.layout
 	for u := range c.microbatches() {
 		if _, err := c.alone(ctx, r, 3, u); err != nil {
 			return err
 		}
+		n := len(r.indices)
+		input, target := make([]byte, n*l.inputBytes), make([]byte, n*l.targetBytes)
+		if err := c.records.Read(ctx, r.indices, input, target); err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(l.input.of(r.memory), input) || !bytes.HasPrefix(l.target.of(r.memory), target) {
+			return fmt.Errorf("step 3, microbatch %d: it writes to the records in the regions input and target", u)
+		}
 		if err := sameState(before, r.Save()); err != nil {
 			return fmt.Errorf("step 3, microbatch %d: %w", u, err)
+		}
+		if !bytes.Equal(metrics.of(r.memory), make([]byte, metrics.size)) {
+			return fmt.Errorf("step 3, microbatch %d: it writes to the region metrics", u)
 		}
 	}
 	return nil
@@ -156,16 +233,61 @@ func checkAccumulateAdds(ctx context.Context, c *checker) error {
 		}
 	}
 	clear(region.of(r.memory))
-	for u := range c.microbatches() {
+	for u := c.microbatches() - 1; u >= 0; u-- {
 		if err := r.microbatch(ctx, c.records, 3, u); err != nil {
 			return &MicrobatchError{Step: 3, Microbatch: u, Err: err}
 		}
 	}
-	for _, segment := range s.Segments {
+	if s := differing(s, sum, r.memory); s != nil {
+		return fmt.Errorf("segment %s: microbatches one after the other, from the last to the first, do not give what they give alone, merged by %s", s.Name, s.Combine)
+	}
+	return nil
+}
+
+// differing is the first segment in which two memories differ, or nil.
+func differing(s *schema.EngineSection, a, b []byte) *schema.Segment {
+	for k, segment := range s.Segments {
 		part := span{segment.Offset, segment.Count * schema.DTypeSize(segment.Type)}
-		if !bytes.Equal(part.of(sum), part.of(r.memory)) {
-			return fmt.Errorf("segment %s: microbatches one after the other do not give what they give alone, merged by %s", segment.Name, segment.Combine)
+		if !bytes.Equal(part.of(a), part.of(b)) {
+			return &s.Segments[k]
 		}
+	}
+	return nil
+}
+
+func checkAccumulateSplit(ctx context.Context, c *checker) error {
+	one, err := c.trained(ctx)
+	if err != nil {
+		return err
+	}
+	state := one.Save()
+	a, err := c.restored(ctx, state)
+	if err != nil {
+		return err
+	}
+	b, err := c.restored(ctx, state)
+	if err != nil {
+		return err
+	}
+	for _, r := range []*replica{one, a, b} {
+		clear(c.engine.layout.accumulators.of(r.memory))
+	}
+	for u := range c.microbatches() {
+		part := a
+		if u%2 == 1 {
+			part = b
+		}
+		for _, r := range []*replica{one, part} {
+			if err := r.microbatch(ctx, c.records, 3, u); err != nil {
+				return &MicrobatchError{Step: 3, Microbatch: u, Err: err}
+			}
+		}
+	}
+	for _, segment := range c.engine.section.Segments {
+		merge(segment, 0, segment.Count, a.memory, b.memory)
+	}
+	if s := differing(c.engine.section, one.memory, a.memory); s != nil {
+		return fmt.Errorf("segment %s differs between one instance and two that are merged by %s", s.Name, s.Combine)
 	}
 	return nil
 }
@@ -397,4 +519,30 @@ func checkEvaluate(ctx context.Context, c *checker) error {
 		}
 	}
 	return sameState(saved, r.Save())
+}
+
+// checkNumbers looks for NaN: which one an operation gives is the one thing that WebAssembly leaves open.
+func checkNumbers(ctx context.Context, c *checker) error {
+	r, err := c.trained(ctx)
+	if err != nil {
+		return err
+	}
+	saved := r.Save()
+	for _, t := range append(append([]tensor(nil), saved.Parameters...), saved.State...) {
+		for k := 0; t.DType == "f32" && k < len(t.Data); k += 4 {
+			if v := math.Float32frombits(binary.LittleEndian.Uint32(t.Data[k:])); v != v {
+				return fmt.Errorf("%s[%d] is not a number after two steps: return a status instead", t.Name, k/4)
+			}
+		}
+	}
+	outputs, err := c.predicted(ctx, r, c.engine.section.Capacity)
+	if err != nil {
+		return err
+	}
+	for k, v := range outputs {
+		if v != v {
+			return fmt.Errorf("output %d is not a number after two steps: return a status instead", k)
+		}
+	}
+	return nil
 }

@@ -229,8 +229,8 @@ func (c *child) fail(reason error) error {
 	return reason
 }
 
-// open sends engine and records.
-func (c *child) open(ctx context.Context, wasm []byte, data Data, o TeamOptions) error {
+// load sends the engine.
+func (c *child) load(ctx context.Context, wasm []byte, data Data, o TeamOptions) error {
 	q := request{Op: opOpen, Workers: o.Workers, Interpreter: o.Interpreter, Fuel: o.Fuel, Memory: o.Memory, MemoryLimit: o.Child.Memory}
 	if q.MemoryLimit == 0 {
 		q.MemoryLimit = defaultMemoryLimit(wasm, data, o)
@@ -240,6 +240,14 @@ func (c *child) open(ctx context.Context, wasm []byte, data Data, o TeamOptions)
 		return err
 	}
 	c.section, c.layout = answer.Section, newLayout(answer.Section)
+	return nil
+}
+
+// open sends engine and records.
+func (c *child) open(ctx context.Context, wasm []byte, data Data, o TeamOptions) error {
+	if err := c.load(ctx, wasm, data, o); err != nil {
+		return err
+	}
 	for role, r := range map[string]Records{schema.RoleTrain: data.Train, schema.RoleTest: data.Test} {
 		if r == nil {
 			continue
@@ -248,7 +256,7 @@ func (c *child) open(ctx context.Context, wasm []byte, data Data, o TeamOptions)
 			return err
 		}
 	}
-	_, _, err = c.call(ctx, request{Op: opStart})
+	_, _, err := c.call(ctx, request{Op: opStart})
 	return err
 }
 

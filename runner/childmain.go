@@ -100,6 +100,8 @@ func (s *server) answer(ctx context.Context, q request, payload []byte) (reply, 
 		return reply{}, nil, s.keep(q, payload)
 	case opStart:
 		return reply{}, nil, s.start(ctx)
+	case opCheck:
+		return reply{}, nil, s.engine.conforms(ctx, int(q.First))
 	}
 	if s.team == nil {
 		return reply{}, nil, fmt.Errorf("%s before %s", q.Op, opStart)

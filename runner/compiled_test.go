@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 
 	"github.com/reprise-ml/reprise/fixtures"
@@ -148,16 +149,31 @@ func TestCompiledEnginesConform(t *testing.T) {
 	for _, name := range samples {
 		t.Run(name, func(t *testing.T) {
 			c := compile(t, name, wasm.Options{}, shortened)
-			report, err := runner.Check(t.Context(), c.wasm, runner.Options{})
+			report, err := runner.Check(t.Context(), c.wasm, runner.TeamOptions{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range report.Tests {
-				if r.Problem != "" {
-					t.Errorf("%s: %s", r.Name, r.Problem)
-				}
+			if !report.Passed() {
+				t.Errorf("%+v", report.Tests)
 			}
 		})
+	}
+}
+
+// The contract names every test, so that nobody has to guess what one means.
+func TestContractNamesTheTests(t *testing.T) {
+	contract, err := os.ReadFile("../wasm/engine/ABI.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := runner.Check(t.Context(), tiny{}.wasm(t), runner.TeamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Tests {
+		if !bytes.Contains(contract, []byte("\n| "+r.Name+" | ")) {
+			t.Errorf("ABI.md does not explain %q", r.Name)
+		}
 	}
 }
 

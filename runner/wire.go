@@ -25,6 +25,7 @@ const maxMessage = 1<<32 - 1
 const (
 	opOpen       = "open"    // payload: the engine
 	opRecords    = "records" // payload: inputs, then targets, of some records
+	opCheck      = "check"   // run the conformance test of number first
 	opStart      = "start"   // all records have been sent: make the replicas
 	opInit       = "init"
 	opLoad       = "load" // payload: parameters and state

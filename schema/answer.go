@@ -38,6 +38,7 @@ type CheckReport struct {
 type CheckTest struct {
 	Name    string `json:"name"`
 	Problem string `json:"problem,omitempty"`
+	Skipped bool   `json:"skipped,omitempty"` // what it needs failed before
 }
 
 // PullReport answers `reprise pull --json`.

@@ -15,7 +15,7 @@ func TestEngineCheck(t *testing.T) {
 	if !r.Passed || len(r.Tests) == 0 || r.ABI != 1 {
 		t.Errorf("%+v", r)
 	}
-	if o := d.done("engine", "check", d.path("engine.wasm")); !strings.Contains(o.stdout, "passed") {
+	if o := d.done("engine", "check", d.path("engine.wasm")); !strings.Contains(o.stdout, "  ok      every export ends") {
 		t.Errorf("%s", o.stdout)
 	}
 	for _, h := range fixtures.Hostile() {
@@ -25,19 +25,12 @@ func TestEngineCheck(t *testing.T) {
 		t.Run(h.Name, func(t *testing.T) {
 			d := &desk{t, d.dir}
 			file := d.write("hostile.wasm", string(h.Wasm))
-			if h.Refused {
-				f := report[schema.Failure](d, schema.KindFailure, exitInvalid, "engine", "check", file)
-				if f.Error.Message == "" || !strings.Contains(f.Error.Where, "hostile.wasm") {
-					t.Errorf("%+v", f.Error)
-				}
-				return
-			}
 			r := report[schema.CheckReport](d, schema.KindCheckReport, exitInvalid, "engine", "check", file)
-			if r.Passed {
+			if r.Passed || h.Refused != (r.ABI == 0) {
 				t.Errorf("%+v", r)
 			}
 			d.refused(exitInvalid, []string{"failed", "does not conform to ABI 1"}, "engine", "check", file)
 		})
 	}
-	d.refused(exitInvalid, []string{"text.wasm"}, "engine", "check", d.write("text.wasm", "not an engine"))
+	d.refused(exitInvalid, []string{"not a WebAssembly module", "text.wasm does not conform"}, "engine", "check", d.write("text.wasm", "not an engine"))
 }

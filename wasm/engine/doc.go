@@ -3,5 +3,6 @@
 //
 // Parse checks everything that can be said without running the engine, but for the types of instructions: those are
 // checked by every WebAssembly runtime before it runs anything. What only running can show (that accumulate leaves
-// parameters alone, that select stays in bounds) is for conformance tests. Every refusal is a *schema.Invalid.
+// parameters alone, that select stays in bounds) is for conformance tests (runner.Check). Every refusal is a
+// *schema.Invalid. ABI.md is the contract, for whoever writes an engine.
 package engine

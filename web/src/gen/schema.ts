@@ -750,6 +750,7 @@ export type CheckReport = {
   readonly tests: readonly {
     readonly name: string;
     readonly problem?: string;
+    readonly skipped?: boolean;
   }[];
 };
 
