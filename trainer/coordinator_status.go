@@ -114,6 +114,7 @@ func (c *Coordinator) detail() Detail {
 	d.Audits = Audits{
 		Done: st.Audits, Pending: int64(len(c.round.audits)), Caught: st.Caught, Uncaught: c.round.Chance(), Rollbacks: c.record.Rollbacks, Releases: st.Releases,
 	}
+	d.Joins, d.Leaves, d.Restarts = st.Joins, st.Leaves, c.record.Restarts
 	for _, r := range c.record.Participants {
 		s := c.round.Status(r.ID)
 		s.Name, s.Family, s.Runtime, s.Workers = r.Name, r.Family, r.Runtime, r.Workers

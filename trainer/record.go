@@ -50,6 +50,8 @@ type record struct {
 	Participants []participantRecord  `json:"participants,omitempty"`
 	Statistics   Statistics           `json:"statistics"`
 	Rollbacks    int64                `json:"rollbacks"`
+	// Restarts are times that a server went on with the session.
+	Restarts int64 `json:"restarts,omitempty"`
 	// Stopped sessions ended before their last step, by command.
 	Stopped bool        `json:"stopped,omitempty"`
 	Result  *result     `json:"result,omitempty"`

@@ -163,6 +163,8 @@ type Statistics struct {
 	Caught   int64
 	Computed int64 // microbatches accepted
 	Dropped  int64 // microbatches of results that came too late for a timed step
+	Joins    int64 // times that a participant was let in to work, or to follow
+	Leaves   int64 // times that one of those left, or its connection broke
 }
 
 // NewRound makes a Round without participants or task.

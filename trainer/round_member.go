@@ -60,6 +60,7 @@ func (r *Round) Joined(now time.Duration, id string, hello *wire.Hello, s Standi
 	m.family, m.workers, m.tracks, m.trusted = hello.Family, hello.Workers, hello.Role == wire.RoleTrack, s.Trusted
 	m.gone, m.behind, m.resting = false, false, false
 	clear(m.recalled)
+	r.stats.Joins++
 	if r.task != nil {
 		r.deal(now)
 	}
@@ -70,6 +71,9 @@ func (r *Round) Left(now time.Duration, id string) {
 	m := r.members[id]
 	if m == nil {
 		return
+	}
+	if !m.gone {
+		r.stats.Leaves++
 	}
 	m.gone = true
 	r.release(now, m)

@@ -396,8 +396,8 @@ func TestSessionSurvivesComingAndGoing(t *testing.T) {
 	l.same(d, want, journal)
 	mu.Lock()
 	defer mu.Unlock()
-	if cuts < 5 || len(d.People) != 4 {
-		t.Errorf("%d cuts, %d participants", cuts, len(d.People))
+	if cuts < 5 || len(d.People) != 4 || d.Leaves < int64(cuts) || d.Joins < d.Leaves || d.Audits.Releases == 0 {
+		t.Errorf("%d cuts, %d participants, %d joins, %d leaves, %d leased again", cuts, len(d.People), d.Joins, d.Leaves, d.Audits.Releases)
 	}
 	group.Wait()
 }
@@ -476,7 +476,11 @@ func TestSessionIsDurable(t *testing.T) {
 		l.store.mu.Unlock()
 		l.open()
 	}
-	l.same(l.over(id), want, journal)
+	d := l.over(id)
+	l.same(d, want, journal)
+	if d.Restarts == 0 || d.Joins < 3 {
+		t.Errorf("%d restarts, %d joins", d.Restarts, d.Joins)
+	}
 	group.Wait()
 }
 

@@ -59,7 +59,11 @@ func (s *Sessions) revive(ctx context.Context, r *record, journal []byte) error 
 	if err != nil {
 		return err
 	}
-	c.log("state", "the server started again: from step %s on", stepText(c.at))
+	if !over(r.State) {
+		r.Restarts++
+		c.log("state", "the server started again: from step %s on", stepText(c.at))
+		c.wantSave()
+	}
 	c.start()
 	s.all[r.ID] = c
 	return nil

@@ -117,8 +117,13 @@ type Detail struct {
 	Hyperparameters []schema.Hyperparameter `json:"hyperparameters"` // those that can be set; Default is the present value
 	Times           StepTime                `json:"times"`
 	Audits          Audits                  `json:"audits"`
-	People          []ParticipantStatus     `json:"people"` // at most 200: the connected ones by work done, then the gone ones
-	Log             []Happening             `json:"log"`    // the newest first, at most 100
+	// Joins and Leaves are times that participants were let in to work, and that they left or their connection broke; Restarts those
+	// that a server went on with the session.
+	Joins    int64               `json:"joins"`
+	Leaves   int64               `json:"leaves"`
+	Restarts int64               `json:"restarts"`
+	People   []ParticipantStatus `json:"people"` // at most 200: the connected ones by work done, then the gone ones
+	Log      []Happening         `json:"log"`    // the newest first, at most 100
 }
 
 // Point is a step of a session's curve.

@@ -323,6 +323,7 @@ func (a *app) printSession(d trainer.Detail) error {
 		fmt.Fprintf(w, "  step time     %.0f ms: computing %.0f, upload %.0f, merging %.0f, broadcast %.0f; idle %.0f\n",
 			1e3*t.Total, 1e3*t.Compute, 1e3*t.Upload, 1e3*t.Merge, 1e3*t.Broadcast, 1e3*t.Idle)
 		fmt.Fprintf(w, "  audits        %d done, %d pending, %d caught, %d times back, %d leased again\n", d.Audits.Done, d.Audits.Pending, d.Audits.Caught, d.Audits.Rollbacks, d.Audits.Releases)
+		fmt.Fprintf(w, "  participants  joined %d times, left %d times; the server went on %d times\n", d.Joins, d.Leaves, d.Restarts)
 		if d.Closure != "" {
 			fmt.Fprintf(w, "  closure       %s\n", d.Closure)
 		}

@@ -283,6 +283,7 @@ describe("a session's page", () => {
     ]);
     expect(text(await card("Time of a step"))).toMatch(/Compute31 ms.*Idle9.3 ms/);
     expect(text(await card("Audits"))).toContain("Chance that ten forgeries pass2.1 · 10⁻⁴");
+    expect(text(await card("Audits"))).toContain("Participants came, went14, 9Server started again1");
     expect(text(await card("Log"))).toContain("back to step 780");
     expect(await find("a", "glyphs-cnn:1.0.0")).toBeDefined();
     const plot = await find("[role=img].plot");

@@ -92,6 +92,11 @@ export interface SessionDetail extends SessionSummary {
   >[];
   readonly times: StepTime;
   readonly audits: Audits;
+  /** Times that participants came to work, and that they left or lost their connection. */
+  readonly joins: number;
+  readonly leaves: number;
+  /** Times that a server went on with the session. */
+  readonly restarts: number;
   readonly people: readonly ParticipantStatus[];
   readonly log: readonly Happening[];
 }
