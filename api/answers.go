@@ -130,11 +130,12 @@ type ModelTable struct {
 
 // LayerRow is a layer.
 type LayerRow struct {
-	Name         string `json:"name"`
-	Kind         string `json:"kind"`
-	Output       []int  `json:"output"` // shape, of one example
-	Parameters   int64  `json:"parameters"`
-	MultiplyAdds int64  `json:"multiplyAdds"`
+	Name         string   `json:"name"`
+	Kind         string   `json:"kind"`
+	Inputs       []string `json:"inputs,omitempty"` // names of rows or "input", where they are not just the row before
+	Output       []int    `json:"output"`           // shape, of one example
+	Parameters   int64    `json:"parameters"`
+	MultiplyAdds int64    `json:"multiplyAdds"`
 }
 
 // VersionEntry is a version of a name.

@@ -142,8 +142,11 @@ func tableOf(c *schema.Closure) ModelTable {
 	if err != nil {
 		return t // a model of another release
 	}
-	for _, n := range g.Nodes[1:] {
-		row := LayerRow{Name: n.Name, Kind: n.Kind, Output: orEmpty(n.Shape), Parameters: parametersOf(n), MultiplyAdds: n.MultiplyAdds}
+	for i, n := range g.Nodes[1:] {
+		row := LayerRow{
+			Name: n.Name, Kind: n.Kind, Inputs: g.Branches(i + 1), Output: orEmpty(n.Shape), Parameters: parametersOf(n),
+			MultiplyAdds: n.MultiplyAdds,
+		}
 		t.Table = append(t.Table, row)
 		t.Parameters += row.Parameters
 	}

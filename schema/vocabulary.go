@@ -18,6 +18,8 @@ type Declaration struct {
 	Name       string
 	Doc        string
 	Attributes []Attribute
+	// MinInputs and MaxInputs bound the number of a layer's inputs; 0 is 1.
+	MinInputs, MaxInputs int
 }
 
 // Kinds of attributes.

@@ -98,12 +98,12 @@ func resolved(r schema.Resolved) error {
 
 // fused names, per node, the activation that it applies as it stores its outputs.
 func fuse(g *graph.Graph) {
-	for i, n := range g.Nodes[1:] {
-		producer := g.Nodes[i]
-		if n.Kind != graph.Activation || (producer.Kind != "dense" && producer.Kind != "conv2d") {
+	for _, n := range g.Nodes[1:] {
+		producer := n.In()
+		if n.Kind != graph.Activation || len(producer.Readers) > 1 {
 			continue
 		}
-		if f := n.Attributes.Text("function"); kernel.Fusible(f) {
+		if f := n.Attributes.Text("function"); kernel.Fusible(producer, f) {
 			producer.Fused, n.Fused = f, f
 		}
 	}

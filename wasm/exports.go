@@ -44,6 +44,7 @@ type assembly struct {
 
 	canaryFn                                   *kernel.Fn
 	loadInput, targets, predict, score, gradFn kernel.Fn
+	gradientSums                               [][]kernel.Fn // behind each node's backward pass
 	writeOutput                                kernel.Fn
 }
 
@@ -56,6 +57,13 @@ func (a *assembly) emitLayers() {
 			continue
 		}
 		a.kernels = append(a.kernels, n.Op.(kernel.Op).Emit(a.e, n))
+	}
+	for i, n := range a.nodes {
+		var sums []kernel.Fn
+		for _, s := range a.sums[i] {
+			sums = append(sums, s.Emit(a.e, n.Name))
+		}
+		a.gradientSums = append(a.gradientSums, sums)
 	}
 	a.loadInput = a.input.Emit(a.e)
 	a.targets = a.head.LoadTargets(a.e)
@@ -212,6 +220,9 @@ func (a *assembly) gradient(c *asm.Code, tiles func(body func())) {
 		call(c, a.gradFn)
 		for i := len(a.kernels) - 1; i > 0; i-- {
 			a.run(c, a.kernels[i].Backward)
+			for _, s := range a.gradientSums[i] {
+				call(c, s)
+			}
 		}
 	})
 	for _, k := range a.kernels {

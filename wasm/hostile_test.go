@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/reprise-ml/reprise/schema"
@@ -38,6 +39,15 @@ func TestHostileSpecifications(t *testing.T) {
 	}
 	rate := func(x float64) func(r *schema.Resolved) {
 		return func(r *schema.Resolved) { r.Model.Layers[0].Rate = &x }
+	}
+	inputs := func(layer int, names ...string) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) { r.Model.Layers[layer].Inputs = names }
+	}
+	kind := func(layer int, kind string, names ...string) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) {
+			l := &r.Model.Layers[layer]
+			l.Kind, l.Attributes, l.Inputs = kind, nil, names
+		}
 	}
 	for _, c := range []struct {
 		name   string
@@ -98,6 +108,22 @@ func TestHostileSpecifications(t *testing.T) {
 			a := r.Model.Layers[0].Attributes
 			a["kernel"], a["padding"], a["filters"] = 1e6, 999999.0, 65536.0
 		}, "model.layers[0].conv2d"},
+		{"an input that is no layer", inputs(2, "x"), "model.layers[2].inputs[0]"},
+		{"a layer that reads itself", inputs(1, "maxpool1"), "model.layers[1].inputs[0]"},
+		{"a later layer as input", inputs(1, "input", "flatten1"), "model.layers[1].inputs[1]"},
+		{"two inputs of a layer that reads one", inputs(1, "input", "conv1"), "model.layers[1].inputs"},
+		{"a million inputs", inputs(1, make([]string, 1e6)...), "model.layers[1].inputs[0]"},
+		{"a layer that nobody reads", inputs(1, "input"), "model.layers[0]"},
+		{"a layer called input", func(r *schema.Resolved) { r.Model.Layers[0].Name = "input" }, "model.layers[0].name"},
+		{"a merge of one", kind(1, "add"), "model.layers[1].inputs"},
+		{"a merge of too many", kind(1, "concat", slices.Repeat([]string{"conv1"}, 65)...), "model.layers[1].inputs"},
+		{"a sum of other shapes", kind(1, "add", "conv1", "input"), "model.layers[1].add"},
+		{"other heights beside each other", kind(1, "concat", "conv1", "input"), "model.layers[1].concat"},
+		{"a huge concatenation", func(r *schema.Resolved) {
+			r.Model.Layers[0].Attributes["filters"], r.Model.Layers[0].Attributes["padding"] = 65536.0, "same"
+			shape(50, 50, 3)(r)
+			kind(1, "concat", "conv1", "conv1", "conv1")(r)
+		}, "model.layers[1].concat"},
 		{"huge dense", attribute(3, "units", float64(1<<20)), "model.layers[3]"},
 		{"huge memory for local steps", func(r *schema.Resolved) {
 			local(func(g *schema.Aggregation) { g.Steps = 1 << 12 })(r)

@@ -27,6 +27,7 @@ type plan struct {
 	pages   uint32
 
 	nodes      []*kernel.Node
+	sums       [][]kernel.GradientSum // behind each node's backward pass
 	parameters []kernel.Parameter
 	shared     []int // addresses of the optimizer's shared scalars
 	hyper      map[string]int

@@ -200,7 +200,11 @@ func (r *resolver) model() {
 		if n.Expanded {
 			continue
 		}
-		layers[i].Name, layers[i].Attributes, layers[i].Inputs = n.Name, n.Attributes, nil
+		// The layer before is what is read where nothing is named.
+		if before := lastName(layers[:i]); len(n.Inputs) == 1 && slices.Equal(layers[i].Inputs, []string{before}) {
+			layers[i].Inputs = nil
+		}
+		layers[i].Name, layers[i].Attributes = n.Name, n.Attributes
 		i++
 	}
 	m.Layers = layers
@@ -209,6 +213,14 @@ func (r *resolver) model() {
 		return
 	}
 	r.problems.output(lastLayer(layers), g, m.Loss, train, r.spec.Datasets[schema.RoleTrain].Ref)
+}
+
+// lastName is the name of the last of these layers, whose names are known, or the model's input.
+func lastName(layers []schema.Layer) string {
+	if len(layers) == 0 {
+		return schema.InputLayer
+	}
+	return layers[len(layers)-1].Name
 }
 
 // lastLayer is where the last layer stands.

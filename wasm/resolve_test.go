@@ -156,7 +156,14 @@ func TestResolveRefuses(t *testing.T) {
 		{"class count", attribute(3, "units", 10), "model.layers[3]: 10 outputs, but random:1.0.0 has 3 classes"},
 		{"an unknown layer", func(d draft) { d.Model.Layers[1].Kind = "pool" }, `model.layers[1]: "pool" is not a layer`},
 		{"a layer's name twice", func(d draft) { d.Model.Layers[0].Name, d.Model.Layers[1].Name = "a", "a" }, `model.layers[1].name: "a" is the name of an earlier layer`},
-		{"an input from afar", func(d draft) { d.Model.Layers[2].Inputs = []string{"conv1"} }, `model.layers[2].inputs: only the layer before ("maxpool1") can be the input of a flatten`},
+		{"the input's name", func(d draft) { d.Model.Layers[1].Name = "input" }, `model.layers[1].name: "input" is the name of the model's input`},
+		{"a layer that nobody reads", func(d draft) { d.Model.Layers[2].Inputs = []string{"conv1"} }, "model.layers[1]: no layer reads its output; name it among the inputs of a later one, or leave it out"},
+		{"a later input", func(d draft) { d.Model.Layers[1].Inputs = []string{"flatten1"} }, `model.layers[1].inputs[0]: "flatten1" is not the name of a layer before this one`},
+		{"two inputs of one", func(d draft) { d.Model.Layers[1].Inputs = []string{"conv1", "input"} }, "model.layers[1].inputs: names 2 layers; maxpool2d reads one. Put a layer between that merges them, such as add or concat"},
+		{"a merge of one", func(d draft) { d.Model.Layers[1].Component = schema.Component{Kind: "add"} }, "model.layers[1].inputs: add merges at least 2 layers; name them, such as inputs: [conv1, …]"},
+		{"other shapes", func(d draft) {
+			d.Model.Layers[1].Component, d.Model.Layers[1].Inputs = schema.Component{Kind: "add"}, []string{"input", "conv1"}
+		}, "model.layers[1].add: its inputs have the shapes [[6 5 2] [4 3 4]]; they must be equal"},
 		{"a huge layer", attribute(3, "units", 1<<20), "model.layers[3]: 1048576 outputs, but random:1.0.0 has 3 classes"},
 		{"a layer beyond memory", func(d draft) {
 			d.Model.Layers[0].Attributes = map[string]any{"filters": 65536, "kernel": 1 << 10, "padding": 1023}
@@ -260,5 +267,28 @@ func TestResolveForeign(t *testing.T) {
 	d.Model.Input.DType = "u8"
 	if _, err := d.resolve(); err == nil {
 		t.Error("another dtype is accepted")
+	}
+}
+
+// Inputs are kept where they are not the layer before, so that naming that one changes nothing.
+func TestResolveInputs(t *testing.T) {
+	resolve := func(inputs ...string) []schema.Layer {
+		d := newDraft(t)
+		d.Model.Layers = append([]schema.Layer{
+			{Component: schema.Component{Kind: "activation", Attributes: map[string]any{"function": "relu"}}, Inputs: inputs},
+			{Component: schema.Component{Kind: "concat"}, Inputs: []string{"input", "activation1"}},
+		}, d.Model.Layers...)
+		r, err := d.resolve()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Model.Layers
+	}
+	layers := resolve("input")
+	if diff := cmp.Diff(resolve(), layers); diff != "" {
+		t.Errorf("naming the layer before makes another model (-without +with):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"input", "activation1"}, layers[1].Inputs); diff != "" || layers[0].Inputs != nil {
+		t.Errorf("inputs %v of the first; of the merge (-want +got):\n%s", layers[0].Inputs, diff)
 	}
 }

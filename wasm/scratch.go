@@ -3,8 +3,10 @@ package wasm
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
 	"github.com/reprise-ml/reprise/wasm/kernel"
 	asm "github.com/reprise-ml/reprise/wasm/module"
 )
@@ -12,8 +14,8 @@ import (
 // scratch places everything that no call finds again: packed weights, gradients, and the activations of a tile.
 //
 // Its schedule has the forward pass of node i at step i, the loss at step n, and the backward pass of node i at step
-// 2n − i. Values live from their forward to their backward pass, gradients from the pass that makes them to the one that
-// uses them.
+// 2n − i. Values live from their forward to their backward pass, within which all their readers lie; gradients from the
+// pass that makes the first part of them, which is the backward pass of their last reader, to the one that uses them.
 func (p *plan) scratch(m *memory) {
 	n := len(p.graph.Nodes)
 	end := 2 * n
@@ -27,24 +29,29 @@ func (p *plan) scratch(m *memory) {
 		p.localScratch(always)
 	}
 
+	index := make(map[*graph.Node]int, n)
 	placements := make([]kernel.Placement, n)
 	values, grads := make([]kernel.Buffer, n), make([]kernel.Buffer, n)
-	layout := p.inputLayout()
 	for i, node := range p.graph.Nodes {
+		index[node] = i
+		layout := p.inputLayout()
 		if i > 0 {
-			placements[i] = node.Op.(kernel.Op).Place(node, layout, p.tile)
+			placements[i] = node.Op.(kernel.Op).Place(node, values[index[node.In()]].Layout, p.tile)
+			if len(node.In().Readers) > 1 {
+				placements[i].InPlace = false // the others read the same values
+			}
 			layout = placements[i].Out
 		}
 		values[i] = kernel.Buffer{Layout: layout, Shape: node.Shape, Lanes: p.tile.Lanes}
 		grads[i] = values[i]
 	}
-	if n > 1 {
-		values[0].Halo = placements[1].Halo
+	if readers := p.graph.Nodes[0].Readers; len(readers) == 1 {
+		values[0].Halo = placements[index[readers[0]]].Halo
 	}
 	p.nodes = make([]*kernel.Node, n)
-	trained := false // whether anything up to node i is, so that the gradient by its output is needed
+	p.sums = make([][]kernel.GradientSum, n)
+	trained := p.graph.Trained() // where the gradient by the output is needed
 	for i, node := range p.graph.Nodes {
-		trained = trained || len(node.Parameters) > 0
 		pl := placements[i]
 		k := &kernel.Node{Node: node, Index: i, Tile: p.tile, Context: p.context}
 		p.nodes[i] = k
@@ -52,16 +59,30 @@ func (p *plan) scratch(m *memory) {
 		always(&k.Partial, pl.Partial)
 		l.place(&k.Saved, pl.Saved, i, end-i)
 		l.place(&k.Scratch, pl.Scratch, end-i, end-i)
+		for slot, in := range node.Inputs {
+			if !trained[in] || firstPart(node, slot) {
+				continue
+			}
+			s := kernel.GradientSum{Slot: slot, To: grads[index[in]], Part: grads[index[in]]}
+			p.sums[i] = append(p.sums[i], s)
+		}
+		for s := range p.sums[i] {
+			l.place(&p.sums[i][s].Part.Addr, p.sums[i][s].Part.Bytes(), end-i, end-i)
+		}
 		if pl.InPlace {
 			continue
 		}
-		last := i // the last node that works in these buffers
-		for last+1 < n && placements[last+1].InPlace {
-			last++
+		last := node // the last that works in these buffers
+		for len(last.Readers) == 1 && placements[index[last.Readers[0]]].InPlace {
+			last = last.Readers[0]
 		}
 		l.place(&values[i].Addr, values[i].Bytes(), i, end-i)
-		if trained {
-			l.place(&grads[i].Addr, grads[i].Bytes(), end-last-1, end-i)
+		if trained[last] {
+			made := n // by the loss
+			if r := last.Readers; len(r) > 0 {
+				made = end - index[r[len(r)-1]]
+			}
+			l.place(&grads[i].Addr, grads[i].Bytes(), made, end-i)
 		}
 	}
 	p.placeHead(&l, n)
@@ -72,12 +93,21 @@ func (p *plan) scratch(m *memory) {
 	first := 0
 	for i, k := range p.nodes {
 		if placements[i].InPlace {
-			values[i].Addr, grads[i].Addr = values[i-1].Addr, grads[i-1].Addr
-			values[i].Halo = values[i-1].Halo
+			in := index[k.Node.In()]
+			values[i].Addr, grads[i].Addr = values[in].Addr, grads[in].Addr
+			values[i].Halo = values[in].Halo
 		}
 		k.Out, k.OutGrad = values[i], grads[i]
+		for _, in := range k.Inputs {
+			k.Ins, k.InGrads = append(k.Ins, values[index[in]]), append(k.InGrads, grads[index[in]])
+		}
+		for s := range p.sums[i] {
+			sum := &p.sums[i][s]
+			sum.To = k.InGrads[sum.Slot]
+			k.InGrads[sum.Slot] = sum.Part
+		}
 		if i > 0 {
-			k.In, k.InGrad = values[i-1], grads[i-1]
+			k.In, k.InGrad = k.Ins[0], k.InGrads[0]
 		}
 		k.Parameters = p.parameters[first : first+len(k.Node.Parameters)]
 		first += len(k.Node.Parameters)
@@ -87,15 +117,34 @@ func (p *plan) scratch(m *memory) {
 	p.inputTables(m)
 }
 
-// inputLayout is what the first layer that cares wants.
+// firstPart reports whether a node's gradient by an input is the first part of the gradient by that output. The parts come
+// in the order of the backward passes, from the last reader to the first, and of one reader in the order of its inputs.
+func firstPart(reader *graph.Node, slot int) bool {
+	in := reader.Inputs[slot]
+	return in.Readers[len(in.Readers)-1] == reader && slices.Index(reader.Inputs, in) == slot
+}
+
+// inputLayout is Sites where an operation that works on these sees the model's input or what keeps its layout.
 func (p *plan) inputLayout() kernel.Layout {
-	for _, n := range p.graph.Nodes[1:] {
-		switch n.Kind {
-		case "dense", "flatten":
-			return kernel.Rows
-		case "conv2d", "maxpool2d", "avgpool2d":
-			return kernel.Sites
-		}
+	seen := map[*graph.Node]bool{}
+	var sites func(n *graph.Node) bool
+	sites = func(n *graph.Node) bool {
+		return slices.ContainsFunc(n.Readers, func(r *graph.Node) bool {
+			if seen[r] {
+				return false
+			}
+			seen[r] = true
+			switch kernel.Reads(r) {
+			case kernel.Sites:
+				return true
+			case kernel.Rows:
+				return false
+			}
+			return sites(r)
+		})
+	}
+	if sites(p.graph.Nodes[0]) {
+		return kernel.Sites
 	}
 	return kernel.Rows
 }

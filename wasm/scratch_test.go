@@ -47,6 +47,20 @@ var fullModels = []struct {
 		Optimizer: "{sgd: {learningRate: 0.05, momentum: 0.9}}", Algorithm: "regularization: {l1: 0.001, l2: 0.01}",
 		Bits: 8, Local: "steps: 3",
 	}},
+	{"graph", optest.Model{
+		Input: "6, 5, 2", DType: "u8", Normalize: "{scale: 0.01, offset: -1}", Classes: 4, Microbatch: 18,
+		Layers: `- {conv2d: {filters: 4, kernel: 3, padding: same, activation: relu}, name: stem}
+- {conv2d: {filters: 4, kernel: 3, padding: same}, name: inner}
+- {add: {}, inputs: [inner, stem], name: sum}
+- {activation: {function: relu}, name: block}
+- {maxpool2d: {size: 3, stride: 1, padding: same}, inputs: [block]}
+- {concat: {}, inputs: [maxpool1, block, input]}
+- {multiply: {}, inputs: [concat1, concat1]}
+- {average: {}, inputs: [concat1, multiply1]}
+- {maximum: {}, inputs: [average1, concat1]}
+- flatten
+- dense: {units: 4}`,
+	}},
 	{"regression", optest.Model{
 		Input: "6, 2", Normalize: "{scale: 0.5}", Outputs: 2, Loss: "mean-squared-error", Microbatch: 17,
 		Layers: "- activation: {function: tanh}\n- flatten\n- dense: {units: 9, bias: false, activation: leaky-relu}\n- dense: {units: 2}",

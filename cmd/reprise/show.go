@@ -92,7 +92,11 @@ func (a *app) printClosure(w io.Writer, c *schema.Closure, digest schema.Digest)
 	row("created", "%s", c.Created)
 	row("input", "%s %s", c.Model.Input.DType, shapeText(c.Model.Input.Shape))
 	for _, l := range c.Model.Layers {
-		row("layer", "%-10s %s", l.Name, l.Kind)
+		kind := l.Kind
+		if len(l.Inputs) > 0 {
+			kind += " of " + strings.Join(l.Inputs, ", ")
+		}
+		row("layer", "%-10s %s", l.Name, kind)
 	}
 	row("loss", "%s", c.Model.Loss)
 	row("trained", "%d steps of %d examples (microbatches of %d), seed %d", c.Parameters.Step, c.Algorithm.BatchSize, c.Algorithm.MicrobatchSize, c.Algorithm.Seed)

@@ -1,13 +1,15 @@
-// Package graph turns a model of the vocabulary into a chain of nodes with shapes and parameters, without any code.
+// Package graph turns a model of the vocabulary into a directed acyclic graph of nodes with shapes and parameters, without
+// any code.
 //
-// Phases: Build checks every layer's attributes against the operation's declaration, infers shapes, expands the
-// `activation` attribute into a node of its own and names what has no name. All problems of a model are collected, each
-// with its place in the specification.
+// Phases: Build checks every layer's attributes against the operation's declaration, finds its inputs among the layers
+// before it, infers shapes, expands the `activation` attribute into a node of its own and names what has no name. All
+// problems of a model are collected, each with its place in the specification.
 package graph
 
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/reprise-ml/reprise/schema"
@@ -17,8 +19,9 @@ import (
 // those of one example, without the batch.
 type Op interface {
 	Declaration() schema.Declaration
-	// Infer returns the output's shape and the parameters. The attributes are resolved.
-	Infer(a schema.Attributes, in []int) (Inference, error)
+	// Infer returns the output's shape and the parameters, given the shape of each input. The attributes are resolved, and
+	// there are as many inputs as the declaration allows.
+	Infer(a schema.Attributes, in [][]int) (Inference, error)
 }
 
 // Inference is what an operation says about itself at a shape.
@@ -43,7 +46,10 @@ type Node struct {
 	Kind       string
 	Op         Op
 	Attributes schema.Attributes
-	In         *Node // nil for the input
+	Inputs     []*Node // none for the model's input
+	// Readers are the nodes that name this one among their inputs, in the order of the graph; one that names it twice is
+	// there twice. Only the last node has none.
+	Readers    []*Node
 	Shape      []int
 	Parameters []Parameter
 	Rate       float64 // multiplier of the learning rate
@@ -55,7 +61,10 @@ type Node struct {
 	MultiplyAdds int64
 }
 
-// Graph is a chain of nodes; the first is the input.
+// In is the node's first input, which for most operations is the only one.
+func (n *Node) In() *Node { return n.Inputs[0] }
+
+// Graph is a list of nodes in which inputs come before their readers; the first is the model's input.
 type Graph struct {
 	Nodes []*Node
 	Loss  string
@@ -75,16 +84,25 @@ func (g *Graph) ParameterCount() int {
 	return n
 }
 
-// MultiplyAdds is the textbook count for one trained example: forward, and backward for parameters and for inputs. The
-// input gradient of the first layer that has parameters is not needed, so it does not count.
+// Trained reports, for each node, whether it or anything before it has parameters: whether the loss's gradient by its
+// output is needed.
+func (g *Graph) Trained() map[*Node]bool {
+	trained := make(map[*Node]bool, len(g.Nodes))
+	for _, n := range g.Nodes {
+		trained[n] = len(n.Parameters) > 0 || slices.ContainsFunc(n.Inputs, func(in *Node) bool { return trained[in] })
+	}
+	return trained
+}
+
+// MultiplyAdds is the textbook count for one trained example: forward, and backward for parameters and for inputs. A layer
+// before which nothing is trained needs no gradient by its input, so that does not count.
 func (g *Graph) MultiplyAdds() (forward, train int64) {
-	first := true
+	trained := g.Trained()
 	for _, n := range g.Nodes {
 		forward += n.MultiplyAdds
-		train += 3 * n.MultiplyAdds
-		if first && n.MultiplyAdds > 0 {
-			train -= n.MultiplyAdds
-			first = false
+		train += 2 * n.MultiplyAdds
+		if slices.ContainsFunc(n.Inputs, func(in *Node) bool { return trained[in] }) {
+			train += n.MultiplyAdds
 		}
 	}
 	return forward, train
@@ -99,16 +117,21 @@ func Build(document string, m schema.Model, ops []Op) (*Graph, error) {
 	for _, op := range ops {
 		byKind[op.Declaration().Name] = op
 	}
-	b := &builder{ops: byKind, names: map[string]bool{}, counts: map[string]int{}}
+	b := &builder{ops: byKind, outputs: map[string]*Node{}, last: schema.InputLayer, counts: map[string]int{}}
 	if !Fits(m.Input.Shape) {
 		b.problem("model.input.shape", "%v has no elements, or more than %d", m.Input.Shape, MaxElements)
 		return nil, b.invalid(document)
 	}
-	b.nodes = []*Node{{Name: "input", Kind: "input", Shape: m.Input.Shape}}
+	b.nodes = []*Node{{Name: schema.InputLayer, Kind: "input", Shape: m.Input.Shape}}
+	b.outputs[schema.InputLayer] = b.nodes[0]
 	for i, l := range m.Layers {
 		if !b.layer(fmt.Sprintf("model.layers[%d]", i), l) {
 			break // shapes after this one would only repeat the trouble
 		}
+		b.ends = append(b.ends, b.nodes[len(b.nodes)-1])
+	}
+	if len(b.problems) == 0 {
+		b.unread()
 	}
 	if len(b.problems) > 0 {
 		return nil, b.invalid(document)
@@ -119,7 +142,9 @@ func Build(document string, m schema.Model, ops []Op) (*Graph, error) {
 type builder struct {
 	ops      map[string]Op
 	nodes    []*Node
-	names    map[string]bool
+	ends     []*Node          // of each layer
+	outputs  map[string]*Node // by the layer's name
+	last     string           // name of the last layer
 	counts   map[string]int
 	problems []schema.Problem
 }
@@ -145,12 +170,15 @@ func (b *builder) layer(path string, l schema.Layer) bool {
 		b.problems = append(b.problems, problems...)
 		return false
 	}
-	in := b.nodes[len(b.nodes)-1]
-	if len(l.Inputs) > 0 && (len(l.Inputs) != 1 || l.Inputs[0] != in.Name) {
-		b.problem(path+".inputs", "only the layer before (%q) can be the input of a %s", in.Name, l.Kind)
+	inputs := b.inputs(path+".inputs", l, op.Declaration())
+	if inputs == nil {
 		return false
 	}
-	inf, err := op.Infer(resolved, in.Shape)
+	var shapes [][]int
+	for _, in := range inputs {
+		shapes = append(shapes, in.Shape)
+	}
+	inf, err := op.Infer(resolved, shapes)
 	if err != nil {
 		b.problem(opPath, "%v", err)
 		return false
@@ -163,18 +191,66 @@ func (b *builder) layer(path string, l schema.Layer) bool {
 		rate = *l.Rate
 	}
 	name := b.name(path, l)
-	b.nodes = append(b.nodes, &Node{
-		Name: name, Kind: l.Kind, Op: op, Attributes: resolved, In: in, Shape: inf.Shape,
+	n := b.add(&Node{
+		Name: name, Kind: l.Kind, Op: op, Attributes: resolved, Inputs: inputs, Shape: inf.Shape,
 		Parameters: inf.Parameters, Rate: rate, MultiplyAdds: inf.MultiplyAdds,
 	})
 	if f, ok := resolved["activation"].(string); ok && f != "" && f != "linear" {
-		b.nodes = append(b.nodes, &Node{
+		n = b.add(&Node{
 			Name: name + "." + f, Kind: Activation, Op: b.ops[Activation],
-			Attributes: schema.Attributes{"function": f}, In: b.nodes[len(b.nodes)-1], Shape: inf.Shape, Rate: 1,
+			Attributes: schema.Attributes{"function": f}, Inputs: []*Node{n}, Shape: inf.Shape, Rate: 1,
 			Expanded: true,
 		})
 	}
+	b.outputs[name], b.last = n, name
 	return true
+}
+
+func (b *builder) add(n *Node) *Node {
+	b.nodes = append(b.nodes, n)
+	for _, in := range n.Inputs {
+		in.Readers = append(in.Readers, n)
+	}
+	return n
+}
+
+// inputs are the nodes that a layer reads: those that it names, else the layer before. It is nil where they are not those
+// of a layer before, or not as many as the operation takes.
+func (b *builder) inputs(path string, l schema.Layer, d schema.Declaration) []*Node {
+	list := []*Node{b.nodes[len(b.nodes)-1]}
+	if len(l.Inputs) > 0 {
+		list = nil
+	}
+	for i, name := range l.Inputs {
+		in, ok := b.outputs[name]
+		if !ok {
+			b.problem(fmt.Sprintf("%s[%d]", path, i), "%q is not the name of a layer before this one", name)
+			return nil
+		}
+		list = append(list, in)
+	}
+	least, most := max(d.MinInputs, 1), max(d.MaxInputs, 1)
+	switch n := len(list); {
+	case n > most && most == 1:
+		b.problem(path, "names %d layers; %s reads one. Put a layer between that merges them, such as add or concat", n, l.Kind)
+		return nil
+	case n > most:
+		b.problem(path, "names %d layers; %s reads at most %d", n, l.Kind, most)
+		return nil
+	case n < least:
+		b.problem(path, "%s merges at least %d layers; name them, such as inputs: [%s, …]", l.Kind, least, b.last)
+		return nil
+	}
+	return list
+}
+
+// unread complains about layers whose output goes nowhere.
+func (b *builder) unread() {
+	for i, n := range b.ends {
+		if len(n.Readers) == 0 && i < len(b.ends)-1 {
+			b.problem(fmt.Sprintf("model.layers[%d]", i), "no layer reads its output; name it among the inputs of a later one, or leave it out")
+		}
+	}
 }
 
 // MaxElements bounds a tensor: a gigabyte of f32.
@@ -215,22 +291,42 @@ func (b *builder) name(path string, l schema.Layer) string {
 		b.counts[stem]++
 		name = fmt.Sprintf("%s%d", stem, b.counts[stem])
 	}
-	if b.names[name] {
+	switch b.outputs[name] {
+	case nil:
+	case b.nodes[0]:
+		b.problem(path+".name", "%q is the name of the model's input", name)
+	default:
 		b.problem(path+".name", "%q is the name of an earlier layer", name)
 	}
-	b.names[name] = true
 	return name
 }
 
-// Print writes the graph as a table.
+// Branches are the names of the nodes that node i reads, where these are not just the node before.
+func (g *Graph) Branches(i int) []string {
+	n := g.Nodes[i]
+	if len(n.Inputs) == 0 || len(n.Inputs) == 1 && n.In() == g.Nodes[i-1] {
+		return nil
+	}
+	var names []string
+	for _, in := range n.Inputs {
+		names = append(names, in.Name)
+	}
+	return names
+}
+
+// Print writes the graph as a table. What a node reads is written behind its line where it is not the node before.
 func (g *Graph) Print(w io.Writer) {
 	fmt.Fprintf(w, "%-16s %-12s %-14s %12s %14s\n", "layer", "kind", "output", "parameters", "multiply-adds")
-	for _, n := range g.Nodes {
+	for i, n := range g.Nodes {
 		count := 0
 		for _, p := range n.Parameters {
 			count += schema.Elements(p.Shape)
 		}
 		shape := strings.Trim(strings.ReplaceAll(fmt.Sprint(n.Shape), " ", "×"), "[]")
-		fmt.Fprintf(w, "%-16s %-12s %-14s %12d %14d\n", n.Name, n.Kind, shape, count, n.MultiplyAdds)
+		fmt.Fprintf(w, "%-16s %-12s %-14s %12d %14d", n.Name, n.Kind, shape, count, n.MultiplyAdds)
+		if reads := g.Branches(i); reads != nil {
+			fmt.Fprintf(w, "  reads %s", strings.Join(reads, ", "))
+		}
+		fmt.Fprintln(w)
 	}
 }

@@ -137,6 +137,33 @@ func TestFits(t *testing.T) {
 	}
 }
 
+// Branches name what they read; the table and the costs know of it.
+func TestBranches(t *testing.T) {
+	read := func(l schema.Layer, inputs ...string) schema.Layer {
+		l.Inputs = inputs
+		return l
+	}
+	dense := layer("dense", map[string]any{"units": 4, "activation": "relu"})
+	g, err := build([]int{3}, dense, dense, read(dense, "dense1"), read(layer("add", nil), "dense3", "dense2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	g.Print(&b)
+	for _, want := range []string{"reads dense1.relu\n", "reads dense3.relu, dense2.relu\n"} {
+		if strings.Count(b.String(), want) != 1 {
+			t.Errorf("not once %q in\n%s", want, b.String())
+		}
+	}
+	if n := g.Nodes[2]; len(n.Readers) != 2 || n.Readers[0] != g.Nodes[3] || n.Readers[1] != g.Nodes[5] {
+		t.Errorf("%s has the readers %v", n.Name, n.Readers)
+	}
+	// Only the first layer's input needs no gradient.
+	if forward, train := g.MultiplyAdds(); forward != 12+16+16 || train != 3*forward-12 {
+		t.Errorf("%d and %d multiply-adds", forward, train)
+	}
+}
+
 func TestPrint(t *testing.T) {
 	var b bytes.Buffer
 	lenet(t).Print(&b)

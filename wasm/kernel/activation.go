@@ -30,23 +30,23 @@ func (activation) Declaration() schema.Declaration {
 	}
 }
 
-func (activation) Infer(_ schema.Attributes, in []int) (graph.Inference, error) {
-	return graph.Inference{Shape: in}, nil
+func (activation) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
+	return graph.Inference{Shape: in[0]}, nil
 }
 
 func (activation) Place(n *graph.Node, in Layout, _ Tile) Placement {
-	return Placement{Out: in, InPlace: n.Attributes.Text("function") == "linear" || !keepsOutput(n.In)}
+	return Placement{Out: in, InPlace: n.Attributes.Text("function") == "linear" || !keepsOutput(n.In())}
 }
 
 // keepsOutput reports whether the backward pass of a node, or of one before it in the same memory, reads the output.
 func keepsOutput(n *graph.Node) bool {
 	switch n.Kind {
-	case "maxpool2d":
+	case "maxpool2d", "maximum":
 		return true
 	case graph.Activation:
-		return n.Attributes.Text("function") != "linear" || keepsOutput(n.In)
+		return n.Attributes.Text("function") != "linear" || keepsOutput(n.In())
 	case "flatten":
-		return keepsOutput(n.In)
+		return keepsOutput(n.In())
 	}
 	return false
 }
@@ -54,7 +54,7 @@ func keepsOutput(n *graph.Node) bool {
 func (activation) Emit(e *Emitter, n *Node) Kernels {
 	f := n.Attributes.Text("function")
 	if f == "linear" {
-		return Kernels{}
+		return copies(e, n)
 	}
 	k := Kernels{}
 	if n.Fused != f { // else the layer before applies it as it stores
@@ -121,8 +121,14 @@ func eachVector(c *code, arrays []int, bytes int, body func(at func(i int) (loca
 	c.Release(p)
 }
 
-// Fusible activations are applied by the layer that computes their input.
-func Fusible(f string) bool { return f == "relu" || f == "leaky-relu" }
+// Fusible reports whether the layer that computes an activation's input can apply it.
+func Fusible(producer *graph.Node, f string) bool {
+	switch producer.Kind {
+	case "dense", "conv2d", "add":
+		return f == "relu" || f == "leaky-relu"
+	}
+	return false
+}
 
 // fuse applies a fusible activation to the vector on the stack.
 func fuse(c *code, f string) {

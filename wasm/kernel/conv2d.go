@@ -93,8 +93,8 @@ func (w window) element(c *code, y, i, x, j local, bytes int) {
 	c.Op(asm.I32Mul)
 }
 
-func (conv2d) Infer(a schema.Attributes, in []int) (graph.Inference, error) {
-	w, err := windowOf(in, "kernel", a)
+func (conv2d) Infer(a schema.Attributes, in [][]int) (graph.Inference, error) {
+	w, err := windowOf(in[0], "kernel", a)
 	if err != nil {
 		return graph.Inference{}, err
 	}
@@ -115,13 +115,13 @@ func (conv2d) Infer(a schema.Attributes, in []int) (graph.Inference, error) {
 const smallKernel = 80
 
 // unrolled reports whether the forward pass is one straight line of products per register block. It then wants its
-// zeros in memory, which only the model's input offers.
+// zeros in memory, which only the model's input offers, to its only reader.
 func (w window) unrolled(n *graph.Node) bool {
-	return n.In.Kind == "input" && w.KH*w.KW*w.C <= smallKernel
+	return n.In().Kind == "input" && len(n.In().Readers) == 1 && w.KH*w.KW*w.C <= smallKernel
 }
 
 func (conv2d) window(n *graph.Node) window {
-	w, err := windowOf(n.In.Shape, "kernel", n.Attributes)
+	w, err := windowOf(n.In().Shape, "kernel", n.Attributes)
 	if err != nil {
 		panic("kernel: " + err.Error()) // Infer has accepted it
 	}

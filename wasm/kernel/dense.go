@@ -27,7 +27,8 @@ func (dense) Declaration() schema.Declaration {
 	}
 }
 
-func (dense) Infer(a schema.Attributes, in []int) (graph.Inference, error) {
+func (dense) Infer(a schema.Attributes, shapes [][]int) (graph.Inference, error) {
+	in := shapes[0]
 	if len(in) != 1 {
 		return graph.Inference{}, fmt.Errorf("its input has the shape %v; put flatten: {} before it", in)
 	}
@@ -80,7 +81,7 @@ func (n *Node) denseMemory() denseMemory {
 }
 
 func (dense) Place(n *graph.Node, _ Layout, t Tile) Placement {
-	m := memoryOf(n.Shape[0], schema.Elements(n.In.Shape), t)
+	m := memoryOf(n.Shape[0], schema.Elements(n.In().Shape), t)
 	return Placement{Out: Rows, Pack: m.pack, Partial: m.partial, Scratch: m.scratch}
 }
 

@@ -20,8 +20,8 @@ func (dropout) Declaration() schema.Declaration {
 	}
 }
 
-func (dropout) Infer(_ schema.Attributes, in []int) (graph.Inference, error) {
-	return graph.Inference{Shape: in}, nil
+func (dropout) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
+	return graph.Inference{Shape: in[0]}, nil
 }
 
 func (dropout) Place(n *graph.Node, in Layout, t Tile) Placement {

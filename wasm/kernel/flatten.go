@@ -12,17 +12,37 @@ func (flatten) Declaration() schema.Declaration {
 	return schema.Declaration{Name: "flatten", Doc: "One row of all elements, in the order height, width, channels."}
 }
 
-func (flatten) Infer(_ schema.Attributes, in []int) (graph.Inference, error) {
-	return graph.Inference{Shape: []int{schema.Elements(in)}}, nil
+func (flatten) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
+	return graph.Inference{Shape: []int{schema.Elements(in[0])}}, nil
 }
 
 func (flatten) Place(_ *graph.Node, in Layout, _ Tile) Placement {
 	return Placement{Out: Rows, InPlace: in == Rows}
 }
 
+// copies are the functions of an identity: none where it is in place.
+func copies(e *Emitter, n *Node) Kernels {
+	if n.inPlace() {
+		return Kernels{}
+	}
+	copied := func(name string, to, from Buffer) *Fn {
+		return e.define(n.Name+name, func(c *code) {
+			c.I32(to.Addr)
+			c.I32(from.Addr)
+			c.MemCopy(from.Bytes() - slack)
+		})
+	}
+	k := Kernels{Forward: copied(".forward", n.Out, n.In)}
+	k.Infer = k.Forward
+	if n.needsInGrad() {
+		k.Backward = copied(".backward", n.InGrad, n.OutGrad)
+	}
+	return k
+}
+
 func (flatten) Emit(e *Emitter, n *Node) Kernels {
 	if n.In.Layout == Rows {
-		return Kernels{}
+		return copies(e, n)
 	}
 	forward := e.define(n.Name+".forward", func(c *code) { transpose(c, n.In, n.Out) })
 	k := Kernels{Forward: forward, Infer: forward}

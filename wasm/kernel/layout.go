@@ -1,6 +1,9 @@
 package kernel
 
-import "github.com/reprise-ml/reprise/schema"
+import (
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
+)
 
 // Layout says how a tile's values lie in memory.
 type Layout int
@@ -10,6 +13,23 @@ const (
 	Rows  Layout = iota // [lanes][stride] f32: one row per example
 	Sites               // [elements][lanes] f32: one group of lanes per element
 )
+
+// Either is what an operation reads that works in any layout and keeps it.
+const Either Layout = -1
+
+// Reads is the layout that a node's operation reads. A flattening one takes either, but does not hand it on.
+func Reads(n *graph.Node) Layout {
+	switch n.Op.(type) {
+	case flatten, dense:
+		return Rows
+	case activation, dropout:
+		return Either
+	}
+	if len(n.Shape) == 1 && len(n.In().Shape) == 1 {
+		return Rows
+	}
+	return Sites
+}
 
 // Tile is how a microbatch is cut: Count tiles of Lanes examples each.
 type Tile struct {

@@ -26,8 +26,8 @@ func (p pool2d) Declaration() schema.Declaration {
 	return d
 }
 
-func (pool2d) Infer(a schema.Attributes, in []int) (graph.Inference, error) {
-	w, err := windowOf(in, "size", a)
+func (pool2d) Infer(a schema.Attributes, in [][]int) (graph.Inference, error) {
+	w, err := windowOf(in[0], "size", a)
 	if err != nil {
 		return graph.Inference{}, err
 	}
@@ -37,7 +37,7 @@ func (pool2d) Infer(a schema.Attributes, in []int) (graph.Inference, error) {
 func (pool2d) Place(*graph.Node, Layout, Tile) Placement { return Placement{Out: Sites} }
 
 func (p pool2d) Emit(e *Emitter, n *Node) Kernels {
-	w, err := windowOf(n.Node.In.Shape, "size", n.Attributes)
+	w, err := windowOf(n.Node.In().Shape, "size", n.Attributes)
 	if err != nil {
 		panic("kernel: " + err.Error()) // Infer has accepted it
 	}

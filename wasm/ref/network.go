@@ -24,8 +24,14 @@ type Network[F Float] struct {
 	Parameters []*Parameter[F]
 
 	input  input[F]
-	layers []layer[F]
+	layers []place[F]
 	loss   loss[F]
+}
+
+// place is a layer with the numbers of the values that it reads; its own stand behind the layer's number.
+type place[F Float] struct {
+	merging[F]
+	inputs []int
 }
 
 // Parameter is a trainable tensor: its values, and the gradient of the last backward pass.
@@ -37,12 +43,27 @@ type Parameter[F Float] struct {
 	Grad  []F
 }
 
-// layer is an operation at its place.
+// layer is an operation with one input at its place.
 type layer[F Float] interface {
 	forward(c Call, x [][]F) [][]F
 	// backward adds to the gradients of the layer's parameters and returns that by x, given those x and y of forward
 	// and the gradient by y.
 	backward(c Call, x, y, dy [][]F) [][]F
+}
+
+// merging is an operation with any number of inputs; its methods are those of layer, for each of them.
+type merging[F Float] interface {
+	forward(c Call, x [][][]F) [][]F
+	backward(c Call, x [][][]F, y, dy [][]F) [][][]F
+}
+
+// alone is a layer as one that merges.
+type alone[F Float] struct{ layer[F] }
+
+func (l alone[F]) forward(c Call, x [][][]F) [][]F { return l.layer.forward(c, x[0]) }
+
+func (l alone[F]) backward(c Call, x [][][]F, y, dy [][]F) [][][]F {
+	return [][][]F{l.layer.backward(c, x[0], y, dy)}
 }
 
 // NewNetwork makes the network of a resolved specification and its graph. Parameters are zero.
@@ -61,7 +82,14 @@ func NewNetwork[F Float](r schema.Resolved, g *graph.Graph) *Network[F] {
 			})
 		}
 		n.Parameters = append(n.Parameters, own...)
-		n.layers = append(n.layers, newLayer(node, i+1, own, r.Algorithm.InnerBatch()))
+		l := place[F]{merging: newMerging[F](node)}
+		if l.merging == nil {
+			l.merging = alone[F]{newLayer(node, i+1, own, r.Algorithm.InnerBatch())}
+		}
+		for _, in := range node.Inputs {
+			l.inputs = append(l.inputs, slices.Index(g.Nodes, in))
+		}
+		n.layers = append(n.layers, l)
 	}
 	return n
 }
@@ -86,7 +114,7 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], batch i
 	}
 	switch a := node.Attributes; node.Kind {
 	case "dense":
-		return dense[F]{inputs: node.In.Shape[0], units: node.Shape[0], weight: weight, bias: bias}
+		return dense[F]{inputs: node.In().Shape[0], units: node.Shape[0], weight: weight, bias: bias}
 	case "conv2d":
 		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, batch: batch}
 	case "maxpool2d":
@@ -106,19 +134,36 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], batch i
 // Forward gives the values behind each layer, the input's first. The records' input fields stand one behind the other.
 func (n *Network[F]) Forward(c Call, records []byte, examples int) [][][]F {
 	values := [][][]F{n.input.load(records, examples)}
-	for i, l := range n.layers {
-		values = append(values, l.forward(c, values[i]))
+	for _, l := range n.layers {
+		values = append(values, l.forward(c, l.read(values)))
 	}
 	return values
 }
 
-// Backward sets the gradients of all parameters, of the sum of the examples' losses.
+// read gives the values of a layer's inputs.
+func (l place[F]) read(values [][][]F) (x [][][]F) {
+	for _, i := range l.inputs {
+		x = append(x, values[i])
+	}
+	return x
+}
+
+// Backward sets the gradients of all parameters, of the sum of the examples' losses. The gradient by values with several
+// readers is the sum of their parts, from the last reader to the first, and of one reader in the order of its inputs.
 func (n *Network[F]) Backward(c Call, values [][][]F, gradient [][]F) {
 	for _, p := range n.Parameters {
 		clear(p.Grad)
 	}
+	gradients := make([][][]F, len(values))
+	gradients[len(values)-1] = gradient
 	for i, l := range slices.Backward(n.layers) {
-		gradient = l.backward(c, values[i], values[i+1], gradient)
+		for slot, part := range l.backward(c, l.read(values), values[i+1], gradients[i+1]) {
+			if at := &gradients[l.inputs[slot]]; *at == nil {
+				*at = part
+			} else {
+				*at = plus(*at, part)
+			}
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ type window struct {
 
 // newWindow reads a node whose attribute size is the kernel. The output's shape is the graph's.
 func newWindow(node *graph.Node, size string) window {
-	in, out, a := node.In.Shape, node.Shape, node.Attributes
+	in, out, a := node.In().Shape, node.Shape, node.Attributes
 	w := window{height: in[0], width: in[1], channels: in[2], outHeight: out[0], outWidth: out[1], outDepth: out[2]}
 	w.kernelHeight, w.kernelWidth = a.Size(size)
 	w.strideHeight, w.strideWidth = a.Size("stride")

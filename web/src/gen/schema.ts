@@ -163,6 +163,10 @@ export type SpecificationLayer = {
     /** Which. */
     readonly function: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
   };
+  /** Sum of its inputs, element by element. */
+  readonly add?: { readonly [key: string]: never };
+  /** Mean of its inputs, element by element. */
+  readonly average?: { readonly [key: string]: never };
   /** Mean of each channel in a window. */
   readonly avgpool2d?: {
     /** As for conv2d. */
@@ -172,6 +176,8 @@ export type SpecificationLayer = {
     /** Steps of the window; by default its size. */
     readonly stride?: number | readonly [number, number];
   };
+  /** The channels of its inputs one behind the other; other dimensions must be equal. */
+  readonly concat?: { readonly [key: string]: never };
   /** Convolution of images [height, width, channels]: activation(W∗x + b). */
   readonly conv2d?: {
     /** Function of each output. */
@@ -204,6 +210,8 @@ export type SpecificationLayer = {
   /** One row of all elements, in the order height, width, channels. */
   readonly flatten?: { readonly [key: string]: never };
   readonly inputs?: readonly LayerName[];
+  /** Largest of its inputs, element by element. */
+  readonly maximum?: { readonly [key: string]: never };
   /** Maximum of each channel in a window. */
   readonly maxpool2d?: {
     /** As for conv2d. */
@@ -213,6 +221,8 @@ export type SpecificationLayer = {
     /** Steps of the window; by default its size. */
     readonly stride?: number | readonly [number, number];
   };
+  /** Product of its inputs, element by element. */
+  readonly multiply?: { readonly [key: string]: never };
   readonly name?: LayerName;
   /** Multiplies the learning rate; 0 freezes the layer. */
   readonly rate?: number;

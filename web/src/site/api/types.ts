@@ -106,6 +106,8 @@ export interface ManifestReference {
 export interface LayerRow {
   readonly name: string;
   readonly kind: string;
+  /** Names of the rows that the layer reads, or "input", where these are not just the row before. */
+  readonly inputs?: readonly string[];
   /** Shape of an example's output; images are [height, width, channels]. */
   readonly output: readonly number[];
   readonly parameters: number;

@@ -22,7 +22,7 @@ export function ModelSection({ detail }: { readonly detail: ClosureDetail }) {
           caption="Layers"
           columns={[
             { name: "Layer", cell: (row: LayerRow) => <Text max={60}>{row.name}</Text>, heading: true },
-            { name: "Kind", cell: (row) => <Text max={120}>{row.kind}</Text> },
+            { name: "Kind", cell: (row) => <Text max={120}>{kind(row)}</Text> },
             { name: "Output", cell: (row) => shape(row.output), numeric: true },
             { name: "Parameters", cell: (row) => (row.parameters ? count(row.parameters) : "–"), numeric: true },
             { name: "Multiply-adds", cell: (row) => (row.multiplyAdds ? count(row.multiplyAdds) : "–"), numeric: true },
@@ -44,6 +44,11 @@ export function ModelSection({ detail }: { readonly detail: ClosureDetail }) {
       <Facts facts={algorithmFacts(closure.algorithm, model.train)} />
     </Card>
   );
+}
+
+/** What a layer does, and to which others where it is not the one before. */
+function kind({ kind, inputs }: LayerRow): string {
+  return inputs === undefined ? kind : `${kind} of ${inputs.join(", ")}`;
 }
 
 function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
