@@ -10,15 +10,10 @@ import (
 
 // ClosureList answers GET /api/v1/closures.
 type ClosureList struct {
-	Total  int                     `json:"total"`
-	Items  []Summary               `json:"items"`
-	Facets map[string][]FacetValue `json:"facets"` // by task, dataset, license, verified
-}
-
-// FacetValue is a value of a facet and how many closures of the search have it.
-type FacetValue struct {
-	Value string `json:"value"`
-	Count int    `json:"count"`
+	Total  int                            `json:"total"`
+	Items  []Summary                      `json:"items"`
+	Facets map[string][]schema.FacetValue `json:"facets"` // each counts what the other filters leave
+	Unread int                            `json:"unread"` // versions that the catalogue has yet to read: there will be more
 }
 
 // Summary is a closure in a list.
@@ -41,7 +36,14 @@ type Summary struct {
 	Verified    Verified         `json:"verified"`
 	Engine      EngineSummary    `json:"engine"`
 	Parents     []Relative       `json:"parents"`
-	Problem     string           `json:"problem"` // why its documents cannot be shown, if so; all but its name, version and digest is empty then
+	Withdrawn   *Withdrawal      `json:"withdrawn"` // null for nearly all
+	Problem     string           `json:"problem"`   // why its documents cannot be shown, if so; all but its name, version and digest is empty then
+}
+
+// Withdrawal says why and when an object was taken back. It stays where it is, so that what refers to it can be checked.
+type Withdrawal struct {
+	Reason  string `json:"reason"`
+	Created string `json:"created"` // RFC 3339
 }
 
 // SummaryDataset is a dataset that a closure names.
@@ -99,6 +101,7 @@ type ClosureAnswer struct {
 	Children      []Relative      `json:"children"`
 	Verifications []Verification  `json:"verifications"` // the newest first
 	Derivation    string          `json:"derivation"`
+	Withdrawn     *Withdrawal     `json:"withdrawn"` // the latest withdrawal of it, or null
 }
 
 // Reference names an object exactly.
@@ -140,9 +143,10 @@ type LayerRow struct {
 
 // VersionEntry is a version of a name.
 type VersionEntry struct {
-	Version string        `json:"version"`
-	Digest  schema.Digest `json:"digest"`
-	Created string        `json:"created"`
+	Version   string        `json:"version"`
+	Digest    schema.Digest `json:"digest"`
+	Created   string        `json:"created"`
+	Withdrawn *Withdrawal   `json:"withdrawn"`
 }
 
 // Kinds of verification records.
@@ -194,8 +198,9 @@ type DerivationAnswer struct {
 
 // DatasetList answers GET /api/v1/datasets.
 type DatasetList struct {
-	Total int              `json:"total"`
-	Items []DatasetSummary `json:"items"`
+	Total  int              `json:"total"`
+	Items  []DatasetSummary `json:"items"`
+	Unread int              `json:"unread"` // as of ClosureList
 }
 
 // DatasetSummary is a dataset in a list.
@@ -211,6 +216,8 @@ type DatasetSummary struct {
 	Record      schema.RecordLayout `json:"record"`
 	Size        int64               `json:"size"`   // of all shards, bytes
 	Sample      string              `json:"sample"` // address of a sheet; empty where the records are no images
+	Withdrawn   *Withdrawal         `json:"withdrawn"`
+	Problem     string              `json:"problem"` // as of Summary
 }
 
 // DatasetAnswer answers GET /api/v1/dataset.
@@ -219,6 +226,7 @@ type DatasetAnswer struct {
 	Manifest  ManifestSummary `json:"manifest"`
 	Dataset   json.RawMessage `json:"dataset"` // dataset.json as it is stored
 	UsedBy    []UsedBy        `json:"usedBy"`
+	Withdrawn *Withdrawal     `json:"withdrawn"`
 }
 
 // UsedBy is a closure that names a dataset.

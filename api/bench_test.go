@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/reprise-ml/reprise/api"
 	"github.com/reprise-ml/reprise/api/apitest"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 	"github.com/reprise-ml/reprise/zoo/directory"
 )
 
@@ -30,22 +33,52 @@ func thousand(b *testing.B) zoo.Store {
 	return s
 }
 
-// BenchmarkStart is from nothing to the first answer, over 1,000 closures.
+// BenchmarkStart is from nothing to the first answer, over 1,000 closures: with no index, of which the first answer may have a part
+// only, and with one of yesterday.
 func BenchmarkStart(b *testing.B) {
 	s := thousand(b)
-	for b.Loop() {
-		service := api.New(api.Options{Store: s})
+	start := func(path string) {
+		index, err := catalogue.Open(context.Background(), catalogue.Options{Store: s, Path: path})
+		if err != nil {
+			b.Fatal(err)
+		}
+		service := api.New(api.Options{Store: s, Catalogue: index})
 		get(b, service.Handler(), "/api/v1/closures")
 		service.Close()
+		if err := index.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
+	b.Run("without an index", func(b *testing.B) {
+		for b.Loop() {
+			start("")
+		}
+	})
+	b.Run("with an index", func(b *testing.B) {
+		path := filepath.Join(b.TempDir(), "index.sqlite")
+		index, err := catalogue.Open(context.Background(), catalogue.Options{Store: s, Path: path})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := index.Refresh(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		if err := index.Close(); err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			start(path)
+		}
+	})
 }
 
 // BenchmarkRequests answers from a service that knows its 1,000 closures.
 func BenchmarkRequests(b *testing.B) {
-	service := api.New(api.Options{Store: thousand(b)})
+	s := thousand(b)
+	service := api.New(api.Options{Store: s, Catalogue: indexOf(b, s, nil), Patience: time.Minute})
 	defer service.Close()
 	h := service.Handler()
-	for _, address := range []string{"/", "/api/v1/closures", "/api/v1/closures?q=small+letters", "/api/v1/closures?sort=accuracy&task=image-classification&limit=100"} {
+	for _, address := range []string{"/", "/api/v1/closures", "/api/v1/closures?q=small+letters", "/api/v1/closures?q=a", "/api/v1/closures?sort=accuracy&task=image-classification&limit=100"} {
 		b.Run(fmt.Sprintf("%q", address), func(b *testing.B) {
 			get(b, h, address)
 			for b.Loop() {

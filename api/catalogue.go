@@ -4,309 +4,266 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"runtime"
 	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
-	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
-	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
+
+// Catalogue is an index of the store: zoo/catalogue. It answers from what it has; Refresh makes that what the store has now.
+type Catalogue interface {
+	Search(ctx context.Context, q catalogue.Query) (catalogue.Result, error)
+	Versions(ctx context.Context, name string) ([]catalogue.Item, error)
+	Object(ctx context.Context, d schema.Digest) (catalogue.Item, bool, error)
+	Children(ctx context.Context, parent schema.Digest) ([]catalogue.Item, error)
+	Users(ctx context.Context, dataset schema.Digest) ([]catalogue.Item, error)
+	Counts(ctx context.Context) (catalogue.Counts, error)
+
+	Refresh(ctx context.Context) (changed bool, err error)
+	Recount(ctx context.Context, d schema.Digest) error
+	Unread() int
+}
 
 // How the catalogue follows the store.
 const (
-	// staleAfter is the age at which a snapshot is compared with the store before it answers again.
-	staleAfter = 2 * time.Second
-	// patience is how long a request waits for that; a large store is answered for by the snapshot before.
+	// staleAfter is the age at which the catalogue is compared with the store before it answers again. Where that takes long it is
+	// done less often: it takes at most a part in restingFactor of the time.
+	staleAfter    = 2 * time.Second
+	restingFactor = 20
+	// patience is how long a request waits for that.
 	patience = 50 * time.Millisecond
-	// recountAfter is the age at which records are counted again, for those that came by another way than this service.
-	recountAfter = 30 * time.Second
-	// maxListed is the largest document that is listed. Larger ones are still shown by themselves.
-	maxListed = 1 << 20
-	// loaders read documents at the same time: enough to hide a disk, or a network.
-	loaders = 8
+	// firstPatience is how long a request waits for a catalogue that is read for the first time, if there is much to read: more
+	// than few versions.
+	firstPatience = 400 * time.Millisecond
+	few           = 200
 )
 
-// Catalogue says what objects there are. Every snapshot that it returns is immutable.
-type Catalogue interface {
-	Snapshot(ctx context.Context) (*Snapshot, error)
-	// Changed says that there is a new record about an object.
-	Changed(subject schema.Digest)
-}
+// current keeps a catalogue current while requests come.
+type current struct {
+	Catalogue
+	log      *slog.Logger
+	now      func() time.Time
+	patience time.Duration
+	stopped  context.Context // when nobody asks any more
 
-// catalogue is made from a store, one snapshot after the other. Documents, which are immutable, are read once.
-type catalogue struct {
-	store zoo.Store
-	log   *slog.Logger
-	now   func() time.Time
-
-	mu      sync.Mutex
-	last    *Snapshot
-	checked time.Time
-	running *refresh
-
-	documents sync.Map // schema.Digest to document, without name and version
-	entries   sync.Map // name:version to zoo.Entry: a version never changes
-	records   sync.Map // schema.Digest to Records, since counted
-	counted   time.Time
+	mu       sync.Mutex
+	complete bool      // the whole store was read at least once
+	due      time.Time // when to look at the store again
+	changed  []schema.Digest
+	running  *refresh
 }
 
 // refresh is a look at the store that is going on.
 type refresh struct {
-	done     chan struct{}
-	snapshot *Snapshot
-	err      error
+	done chan struct{}
+	err  error
 }
 
-func newCatalogue(s zoo.Store, log *slog.Logger, now func() time.Time) *catalogue {
-	return &catalogue{store: s, log: log, now: now}
-}
-
-// Changed makes the next answer look at the store again.
-func (c *catalogue) Changed(subject schema.Digest) {
-	c.records.Delete(subject)
+// Changed says that there is something new about an object: the next answer knows of it.
+func (c *current) Changed(subject schema.Digest) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.checked = time.Time{}
+	c.due = time.Time{}
+	if !slices.Contains(c.changed, subject) {
+		c.changed = append(c.changed, subject)
+	}
 }
 
-// Snapshot returns what is in the store, as of a second ago or, where the store is slow, somewhat longer.
-func (c *catalogue) Snapshot(ctx context.Context) (*Snapshot, error) {
+// Index returns the catalogue as of a few seconds ago or, where the store is slow, somewhat longer.
+func (c *current) Index(ctx context.Context) (Catalogue, error) {
 	c.mu.Lock()
-	last := c.last
-	if last != nil && c.now().Sub(c.checked) < staleAfter {
+	complete := c.complete
+	if complete && c.now().Before(c.due) {
 		c.mu.Unlock()
-		return last, nil
+		return c.Catalogue, nil
 	}
 	r := c.running
 	if r == nil {
 		r = &refresh{done: make(chan struct{})}
 		c.running = r
-		c.checked = c.now()
-		if c.checked.Sub(c.counted) >= recountAfter {
-			c.records.Clear()
-			c.counted = c.checked
-		}
-		// It goes on when this request is gone: the next one wants it too.
-		go c.refresh(context.WithoutCancel(ctx), r, last)
+		go c.refresh(c.stopped, r, c.changed) // also when this request is gone: the next one wants it too
+		c.changed = nil
 	}
 	c.mu.Unlock()
-	var enough <-chan time.Time
-	if last != nil {
-		timer := time.NewTimer(patience)
-		defer timer.Stop()
-		enough = timer.C
+	if err := c.wait(ctx, r, complete); err != nil {
+		return nil, err
 	}
-	select {
-	case <-r.done:
-		if r.err != nil && last != nil {
-			return last, nil // it is in the log
+	return c.Catalogue, nil
+}
+
+func (c *current) wait(ctx context.Context, r *refresh, complete bool) error {
+	enough := time.NewTimer(c.patience)
+	defer enough.Stop()
+	for first := true; ; first = false {
+		select {
+		case <-r.done:
+			if complete {
+				return nil // what went wrong is in the log
+			}
+			return r.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-enough.C:
+			if complete || !first && c.Unread() > few {
+				return nil
+			}
+			enough.Reset(max(c.patience, firstPatience))
 		}
-		return r.snapshot, r.err
-	case <-enough:
-		return last, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
 	}
 }
 
-func (c *catalogue) refresh(ctx context.Context, r *refresh, last *Snapshot) {
+func (c *current) refresh(ctx context.Context, r *refresh, changed []schema.Digest) {
 	defer close(r.done)
-	r.snapshot, r.err = c.read(ctx)
-	if r.err != nil {
+	began := c.now()
+	for _, d := range changed {
+		if err := c.Recount(ctx, d); err != nil && ctx.Err() == nil {
+			c.log.Error("catalogue", "object", d, "error", err)
+		}
+	}
+	if _, r.err = c.Refresh(ctx); r.err != nil && ctx.Err() == nil {
 		c.log.Error("catalogue", "error", r.err)
 	}
+	ended := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running = nil
-	if r.err == nil {
-		c.last = r.snapshot
-	} else if last == nil {
-		c.checked = time.Time{}
+	c.complete = c.complete || r.err == nil
+	if len(c.changed) == 0 {
+		c.due = ended.Add(max(staleAfter, restingFactor*ended.Sub(began)))
 	}
 }
 
-// read looks at every version of every name.
-func (c *catalogue) read(ctx context.Context) (*Snapshot, error) {
-	names, err := c.store.Names(ctx)
-	if err != nil {
-		return nil, err
+// Close waits for a look at the store that is going on, once stopped is done.
+func (c *current) Close() {
+	c.mu.Lock()
+	r := c.running
+	c.mu.Unlock()
+	if r != nil {
+		<-r.done
 	}
-	found := make([][]*Object, len(names))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(loaders, 2*runtime.NumCPU()))
-	for i, name := range names {
-		group.Go(func() error {
-			var err error
-			found[i], err = c.name(ctx, name)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	return newSnapshot(found), nil
 }
 
-// name reads the versions of a name, the highest first. One that cannot be read is left out, and logged.
-func (c *catalogue) name(ctx context.Context, name string) ([]*Object, error) {
-	versions, err := c.store.Versions(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	var objects []*Object
-	for _, version := range slices.Backward(versions) {
-		e, err := c.entry(ctx, name, version)
-		if err == nil {
-			var o *Object
-			if o, err = c.object(ctx, name, version, e); err == nil && o != nil {
-				objects = append(objects, o)
-			}
-		}
-		if err != nil && ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			c.log.Warn("not listed", "name", name, "version", version, "error", err)
+// listed is what lists show of an object. One of closure and dataset is set. Nothing that its documents say is believed where they
+// are damaged or no such documents: problem says so, and the object has its name alone.
+type listed struct {
+	catalogue.Item
+	closure *schema.Closure
+	dataset *schema.Dataset
+	problem string
+	summary Summary // of a closure, without what changes
+}
+
+// listedCache keeps documents that lists have shown, by their length.
+const listedCache = 32 << 20
+
+// listed reads the document of an item. It is checked against its schema before anything but texts and numbers is shown.
+func (s *Service) listed(i catalogue.Item) *listed {
+	key := i.Entry.Digest
+	known, ok := s.lists.get(key)
+	if !ok || (known.problem == "") != (i.Problem == "") {
+		known = newListed(i)
+		if known.problem == "" {
+			s.lists.put(key, known, 2*int64(len(i.Document))+1000)
 		}
 	}
-	return objects, nil
+	o := *known
+	o.Item = i
+	o.summary.Name, o.summary.Version = i.Name, i.Version
+	return &o
 }
 
-func (c *catalogue) object(ctx context.Context, name, version string, e zoo.Entry) (*Object, error) {
-	document, err := c.document(ctx, name, e)
-	if e.ArtifactType == schema.MediaTypeClosure && (isDamaged(err) || isInvalid(err)) {
-		c.log.Warn("listed by its name alone", "name", name, "version", version, "error", err)
-		return unreadable(name, version, e, err), nil
+func newListed(i catalogue.Item) *listed {
+	o := &listed{Item: i, problem: i.Problem}
+	isClosure := i.Entry.ArtifactType == schema.MediaTypeClosure
+	if isClosure {
+		o.closure = &schema.Closure{}
+		o.read(o.closure)
+	} else {
+		o.dataset = &schema.Dataset{}
+		o.read(o.dataset)
 	}
-	if err != nil || document == nil {
-		return nil, err
+	if o.problem != "" {
+		o.problem = shorten(o.problem, maxProblem)
+		if isClosure {
+			o.closure = &schema.Closure{}
+		} else {
+			o.dataset = &schema.Dataset{}
+		}
 	}
-	o := *document
-	o.Name, o.Version, o.Entry = name, version, e
-	o.summary.Name, o.summary.Version = name, version
-	if o.Closure == nil {
-		return &o, nil
+	if isClosure {
+		o.summary = summarise(o.closure, i.Size, i.Entry)
+		o.summary.Problem = o.problem
 	}
-	o.Records, err = c.count(ctx, name, e.Digest)
-	return &o, err
-}
-
-// unreadable is a closure whose documents are damaged or no documents of a closure: nothing that they say is believed.
-func unreadable(name, version string, e zoo.Entry, err error) *Object {
-	o := &Object{Name: name, Version: version, Entry: e, Closure: &schema.Closure{Name: name, Version: version}}
-	o.summary = summarise(o.Closure, nil, e)
-	o.summary.Problem = shorten(err.Error(), maxProblem)
-	o.words = wordsOf(o.summary)
 	return o
+}
+
+func (o *listed) read(document any) {
+	if o.problem != "" {
+		return
+	}
+	if err := json.Unmarshal(o.Document, document); err != nil {
+		o.problem = err.Error()
+	}
 }
 
 // maxProblem is how much of what is wrong with a document a list says, in characters.
 const maxProblem = 400
 
-func (c *catalogue) entry(ctx context.Context, name, version string) (zoo.Entry, error) {
-	key := name + ":" + version
-	if known, ok := c.entries.Load(key); ok {
-		return known.(zoo.Entry), nil
-	}
-	e, err := c.store.Version(ctx, name, version)
-	if err == nil {
-		c.entries.Store(key, e)
-	}
-	return e, err
+// objects are the items that are closures or datasets.
+func objects(items []catalogue.Item) []catalogue.Item {
+	return slices.DeleteFunc(items, func(i catalogue.Item) bool {
+		return i.Entry.ArtifactType != schema.MediaTypeClosure && i.Entry.ArtifactType != schema.MediaTypeDataset
+	})
 }
 
-// count looks at the records about an object. None is signed in a way that this release can check.
-func (c *catalogue) count(ctx context.Context, name string, d schema.Digest) (Records, error) {
-	if known, ok := c.records.Load(d); ok {
-		return known.(Records), nil
+// withdrawalOf is nil for what was not withdrawn.
+func withdrawalOf(i catalogue.Item) *Withdrawal {
+	if i.Withdrawn == "" {
+		return nil
 	}
-	about, err := zoo.ReferrersOf(c.store, name).Referrers(ctx, d)
-	if err != nil {
-		return Records{}, err
-	}
-	var n Records
-	for _, r := range about {
-		if r.ArtifactType == schema.MediaTypeVerification {
-			n.Unsigned++
-		}
-	}
-	c.records.Store(d, n)
-	return n, nil
+	return &Withdrawal{Reason: i.Withdrawn, Created: i.WithdrawnAt}
 }
 
-// document reads what an object is, once. What is neither a closure nor a dataset is nil. What is invalid stays so; other errors
-// are tried again: damage can be repaired.
-func (c *catalogue) document(ctx context.Context, name string, e zoo.Entry) (*Object, error) {
-	if known, ok := c.documents.Load(e.Digest); ok {
-		d := known.(document)
-		return d.object, d.err
-	}
-	o, err := c.load(ctx, name, e)
-	if err != nil && !isInvalid(err) {
-		return nil, err
-	}
-	c.documents.Store(e.Digest, document{o, err})
-	return o, err
-}
-
-// document is what was found out about a manifest.
-type document struct {
-	object *Object
-	err    error // *schema.Invalid
-}
-
-func (c *catalogue) load(ctx context.Context, name string, e zoo.Entry) (*Object, error) {
-	if e.ArtifactType != schema.MediaTypeClosure && e.ArtifactType != schema.MediaTypeDataset {
-		return nil, nil
-	}
-	blobs := zoo.BlobsOf(c.store, name)
-	if e.ArtifactType == schema.MediaTypeDataset {
-		m, err := zoo.Manifest(ctx, c.store, zoo.Resolved{Name: name, Entry: e})
+// relatives finds the names of parents.
+func relatives(ctx context.Context, index Catalogue, parents []schema.Parent) ([]Relative, error) {
+	out := []Relative{}
+	for _, p := range parents {
+		r := Relative{Digest: p.Digest, Relation: p.Relation}
+		i, ok, err := index.Object(ctx, p.Digest)
 		if err != nil {
 			return nil, err
 		}
-		d, err := closure.LoadDataset(ctx, blobs, m)
-		if err != nil {
-			return nil, err
+		if ok {
+			r.Name, r.Version = i.Name, i.Version
 		}
-		return &Object{Dataset: d, sample: isImages(d.Record.Input), words: wordsOfDataset(d)}, nil
+		out = append(out, r)
 	}
-	return loadListed(ctx, blobs, e)
+	return out, nil
 }
 
-// loadListed reads a closure for a list. Its documents are checked against their digests, and must name what the entry names.
-// Checking them against their schemas costs ten times as much, and is done before anything but texts and numbers is shown.
-func loadListed(ctx context.Context, blobs closure.Blobs, e zoo.Entry) (*Object, error) {
-	text, err := closure.ReadBlob(ctx, blobs, "manifest", e.Digest, e.Size, maxListed)
-	if err != nil {
-		return nil, err
+// childrenOf lists the closures that name this one as a parent.
+func (s *Service) childrenOf(ctx context.Context, index Catalogue, d schema.Digest) ([]Relative, error) {
+	items, err := index.Children(ctx, d)
+	out := []Relative{}
+	for _, i := range items {
+		for _, p := range s.listed(i).closure.Parents {
+			if p.Digest == d {
+				out = append(out, Relative{Digest: i.Entry.Digest, Relation: p.Relation, Name: i.Name, Version: i.Version})
+			}
+		}
 	}
-	var m struct {
-		ArtifactType string
-		Config       closure.Descriptor
-		Layers       []closure.Descriptor
+	return out, err
+}
+
+// usersOf lists the closures that name a dataset.
+func (s *Service) usersOf(ctx context.Context, index Catalogue, d schema.Digest) ([]UsedBy, error) {
+	const most = 200
+	items, err := index.Users(ctx, d)
+	out := []UsedBy{}
+	for _, i := range items[:min(len(items), most)] {
+		out = append(out, UsedBy{Name: i.Name, Version: i.Version, Digest: i.Entry.Digest, Title: s.listed(i).closure.Title})
 	}
-	if err := json.Unmarshal(text, &m); err != nil {
-		return nil, schema.Invalidf("manifest", "", "%v", err)
-	}
-	if text, err = closure.ReadBlob(ctx, blobs, schema.PathClosure, m.Config.Digest, m.Config.Size, maxListed); err != nil {
-		return nil, err
-	}
-	d := &schema.Closure{}
-	if err := json.Unmarshal(text, d); err != nil {
-		return nil, schema.Invalidf(schema.PathClosure, "", "%v", err)
-	}
-	if m.ArtifactType != schema.MediaTypeClosure || m.Config.MediaType != schema.MediaTypeClosure {
-		return nil, schema.Invalidf("manifest", "artifactType", "%q with a config of %q is no closure", m.ArtifactType, m.Config.MediaType)
-	}
-	o := &Object{Closure: d, summary: summarise(d, append(m.Layers, m.Config), e)}
-	if created, err := time.Parse(time.RFC3339, d.Created); err == nil {
-		o.created = created
-	}
-	o.words = wordsOf(o.summary)
-	return o, nil
+	return out, err
 }

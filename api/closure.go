@@ -36,14 +36,26 @@ func (s *Service) closureDetail(c *gin.Context) error {
 
 // describe gathers what there is to know about a closure.
 func (s *Service) describe(ctx context.Context, o *stored) (*ClosureAnswer, error) {
-	snapshot, err := s.catalogue.Snapshot(ctx)
+	index, err := s.catalogue.Index(ctx)
+	if err != nil {
+		return nil, err
+	}
+	versions, err := index.Versions(ctx, o.name)
 	if err != nil {
 		return nil, err
 	}
 	a := &ClosureAnswer{
 		Reference: o.reference(), Manifest: o.manifestSummary(), Closure: o.document, Model: tableOf(o.closure),
-		Versions: []VersionEntry{}, Parents: snapshot.relatives(o.closure.Parents), Children: snapshot.childrenOf(o.digest),
-		Derivation: s.derivations.known(o.digest, o.closure),
+		Versions: []VersionEntry{}, Derivation: s.derivations.known(o.digest, o.closure),
+	}
+	if a.Parents, err = relatives(ctx, index, o.closure.Parents); err != nil {
+		return nil, err
+	}
+	if a.Children, err = s.childrenOf(ctx, index, o.digest); err != nil {
+		return nil, err
+	}
+	if a.Withdrawn, err = s.withdrawn(ctx, o); err != nil {
+		return nil, err
 	}
 	if a.Readme, err = s.text(ctx, o, schema.PathReadme); err != nil {
 		return nil, err
@@ -55,11 +67,20 @@ func (s *Service) describe(ctx context.Context, o *stored) (*ClosureAnswer, erro
 		a.Citation.CFF = closure.Citation(o.closure)
 	}
 	a.Citation.BibTeX = closure.BibTeX(o.closure, o.digest)
-	for _, v := range snapshot.versions[o.name] {
-		a.Versions = append(a.Versions, VersionEntry{Version: v.Version, Digest: v.Entry.Digest, Created: v.Entry.Created})
+	for _, v := range objects(versions) {
+		a.Versions = append(a.Versions, VersionEntry{Version: v.Version, Digest: v.Entry.Digest, Created: v.Entry.Created, Withdrawn: withdrawalOf(v)})
 	}
 	a.Verifications, err = s.verifications(ctx, o)
 	return a, err
+}
+
+// withdrawn is the latest withdrawal of an object, or nil.
+func (s *Service) withdrawn(ctx context.Context, o *stored) (*Withdrawal, error) {
+	list, err := zoo.Withdrawals(ctx, s.store, o.name, o.digest)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &Withdrawal{Reason: list[0].Reason, Created: list[0].Created}, nil
 }
 
 // text reads a document of the closure. It is empty where there is none, and cut where it is long; it is UTF-8 in any case.

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
 
 // Lengths of lists.
@@ -16,67 +18,83 @@ const (
 )
 
 func (s *Service) closures(c *gin.Context) error {
-	q, offset, limit, err := closureQuery(c)
+	q, err := closureQuery(c)
 	if err != nil {
 		return err
 	}
-	snapshot, err := s.catalogue.Snapshot(c.Request.Context())
+	list, err := s.find(c.Request.Context(), q)
 	if err != nil {
 		return err
 	}
-	found, facets := snapshot.search(q)
-	return answer(c, http.StatusOK, ClosureList{
-		Total: len(found), Items: s.summaries(c.Request.Context(), snapshot, cut(found, offset, limit)), Facets: facets,
-	})
+	return answer(c, http.StatusOK, list)
 }
 
-func closureQuery(c *gin.Context) (q query, offset, limit int, err error) {
-	q = query{words: words(c.Query("q")), filters: map[string]string{}}
-	q.words = q.words[:min(len(q.words), maxQueryWords)]
-	for _, f := range facets {
-		q.filters[f] = c.Query(f)
+// find lists the closures that a query asks for.
+func (s *Service) find(ctx context.Context, q catalogue.Query) (ClosureList, error) {
+	index, err := s.catalogue.Index(ctx)
+	if err != nil {
+		return ClosureList{}, err
 	}
-	order := sortNewest
-	if len(q.words) > 0 {
-		order = sortRelevance
+	found, err := index.Search(ctx, q)
+	if err != nil {
+		return ClosureList{}, err
 	}
-	if q.sort, err = choice(c, "sort", order, sortNewest, sortName, sortAccuracy, sortSize, sortRelevance); err != nil {
-		return q, 0, 0, err
+	items, err := s.summaries(ctx, index, found.Items)
+	return ClosureList{Total: found.Total, Items: items, Facets: found.Facets, Unread: index.Unread()}, err
+}
+
+func closureQuery(c *gin.Context) (q catalogue.Query, err error) {
+	q = catalogue.Query{Text: c.Query("q"), Filters: map[string]string{}}
+	for _, f := range catalogue.Facets {
+		q.Filters[f] = c.Query(f)
+	}
+	q.Sort, err = choice(c, "sort", "", catalogue.SortNewest, catalogue.SortName, catalogue.SortAccuracy, catalogue.SortSize, catalogue.SortRelevance)
+	if err != nil {
+		return q, err
 	}
 	runnable, err := choice(c, "runnable", "false", "true", "false", "1", "0")
 	if err != nil {
-		return q, 0, 0, err
+		return q, err
 	}
-	q.runnable = runnable == "true" || runnable == "1"
+	q.Runnable = runnable == "true" || runnable == "1"
+	q.Offset, q.Limit, err = part(c)
+	return q, err
+}
+
+// part is which part of a list is asked for.
+func part(c *gin.Context) (offset, limit int, err error) {
 	if offset, err = integer(c, "offset", 0, 0, offsetMost); err != nil {
-		return q, 0, 0, err
+		return 0, 0, err
 	}
 	limit, err = integer(c, "limit", pageDefault, 0, pageMost)
-	return q, offset, limit, err
+	return offset, limit, err
 }
 
-// cut takes a part of a list.
-func cut[T any](list []T, offset, limit int) []T {
-	offset = min(offset, len(list))
-	return list[offset:min(offset+limit, len(list))]
-}
+// loaders read journals at the same time: enough to hide a disk, or a network.
+const loaders = 8
 
 // summaries adds to each closure what changes, and its curve.
-func (s *Service) summaries(ctx context.Context, snapshot *Snapshot, objects []*Object) []Summary {
-	list := make([]Summary, len(objects))
+func (s *Service) summaries(ctx context.Context, index Catalogue, items []catalogue.Item) ([]Summary, error) {
+	list := make([]Summary, len(items))
 	var wait sync.WaitGroup
+	defer wait.Wait()
 	slots := make(chan struct{}, loaders)
-	for i, o := range objects {
+	for i, item := range items {
+		o := s.listed(item)
 		list[i] = o.summary
-		list[i].Parents = snapshot.relatives(o.Closure.Parents)
-		list[i].Verified = Verified{Signed: o.Records.Signed, Unsigned: o.Records.Unsigned, Derivation: s.derivations.known(o.Entry.Digest, o.Closure)}
-		if o.summary.Problem != "" {
+		list[i].Withdrawn = withdrawalOf(item)
+		list[i].Verified = Verified{Unsigned: int(item.Records), Derivation: s.derivations.known(item.Entry.Digest, o.closure)}
+		var err error
+		if list[i].Parents, err = relatives(ctx, index, o.closure.Parents); err != nil {
+			return nil, err
+		}
+		if o.problem != "" {
 			continue
 		}
 		if list[i].Verified.Derivation == Unchecked {
-			s.derivations.later(o.Entry.Digest, o.Closure)
+			s.derivations.later(item.Entry.Digest, o.closure)
 		}
-		if curve, ok := s.previews.get(o.Entry.Digest); ok {
+		if curve, ok := s.previews.get(item.Entry.Digest); ok {
 			list[i].Curve = curve
 			continue
 		}
@@ -86,6 +104,5 @@ func (s *Service) summaries(ctx context.Context, snapshot *Snapshot, objects []*
 			list[i].Curve = s.preview(ctx, o)
 		})
 	}
-	wait.Wait()
-	return list
+	return list, nil
 }

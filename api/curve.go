@@ -180,13 +180,13 @@ func (s *Service) trainingOf(ctx context.Context, o *stored) (*training, error) 
 }
 
 // preview is the curve of a card. A journal that cannot be read has none.
-func (s *Service) preview(ctx context.Context, o *Object) []float64 {
+func (s *Service) preview(ctx context.Context, o *listed) []float64 {
 	if curve, ok := s.previews.get(o.Entry.Digest); ok {
 		return curve
 	}
 	curve := []float64{}
-	if f, ok := closure.FindFile(o.Closure, schema.PathJournal); ok && f.Size <= maxPreviewed {
-		t, err := readTraining(ctx, s.blobsOf(o.Name), o.Closure)
+	if f, ok := closure.FindFile(o.closure, schema.PathJournal); ok && f.Size <= maxPreviewed {
+		t, err := readTraining(ctx, s.blobsOf(o.Name), o.closure)
 		switch {
 		case ctx.Err() != nil:
 			return curve

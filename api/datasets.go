@@ -1,63 +1,62 @@
 package api
 
 import (
-	"cmp"
+	"context"
 	"encoding/binary"
 	"math"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
 
 func (s *Service) datasets(c *gin.Context) error {
-	offset, err := integer(c, "offset", 0, 0, offsetMost)
+	offset, limit, err := part(c)
 	if err != nil {
 		return err
 	}
-	limit, err := integer(c, "limit", pageDefault, 0, pageMost)
+	list, err := s.findDatasets(c.Request.Context(), catalogue.Query{Text: c.Query("q"), Offset: offset, Limit: limit})
 	if err != nil {
 		return err
-	}
-	snapshot, err := s.catalogue.Snapshot(c.Request.Context())
-	if err != nil {
-		return err
-	}
-	found := snapshot.searchDatasets(words(c.Query("q")))
-	list := DatasetList{Total: len(found), Items: []DatasetSummary{}}
-	for _, o := range cut(found, offset, limit) {
-		list.Items = append(list.Items, datasetSummary(o))
 	}
 	return answer(c, http.StatusOK, list)
 }
 
-func (s *Snapshot) searchDatasets(query []string) []*Object {
-	if len(query) == 0 {
-		return s.Datasets
+// findDatasets lists the datasets that a query asks for, by name unless words are searched for.
+func (s *Service) findDatasets(ctx context.Context, q catalogue.Query) (DatasetList, error) {
+	index, err := s.catalogue.Index(ctx)
+	if err != nil {
+		return DatasetList{}, err
 	}
-	var hits []hit
-	for _, o := range s.Datasets {
-		if n := score(query[:min(len(query), maxQueryWords)], o.words); n > 0 {
-			hits = append(hits, hit{o, n})
-		}
+	q.Kind = catalogue.KindDataset
+	if strings.TrimSpace(q.Text) == "" {
+		q.Sort = catalogue.SortName
 	}
-	slices.SortStableFunc(hits, func(a, b hit) int { return cmp.Compare(b.score, a.score) })
-	found := make([]*Object, len(hits))
-	for i, h := range hits {
-		found[i] = h.Object
+	found, err := index.Search(ctx, q)
+	list := DatasetList{Total: found.Total, Items: []DatasetSummary{}, Unread: index.Unread()}
+	for _, i := range found.Items {
+		list.Items = append(list.Items, s.datasetSummary(i))
 	}
-	return found
+	return list, err
 }
 
-func datasetSummary(o *Object) DatasetSummary {
-	d := o.Dataset
+// datasetSummary says in short what a dataset of the catalogue is.
+func (s *Service) datasetSummary(i catalogue.Item) DatasetSummary {
+	o := s.listed(i)
+	sum := summariseDataset(o.dataset, Reference{i.Name, i.Version, i.Entry.Digest})
+	sum.Problem, sum.Withdrawn = o.problem, withdrawalOf(i)
+	return sum
+}
+
+func summariseDataset(d *schema.Dataset, at Reference) DatasetSummary {
 	sum := DatasetSummary{
-		Name: o.Name, Version: o.Version, Digest: o.Entry.Digest, Title: d.Title, Description: d.Description, License: d.License,
+		Name: at.Name, Version: at.Version, Digest: at.Digest, Title: d.Title, Description: d.Description, License: d.License,
 		Classes: orEmpty(d.Classes), Splits: map[string]int64{}, Record: d.Record,
 	}
 	sum.Record.Input.Shape, sum.Record.Target.Shape = orEmpty(d.Record.Input.Shape), orEmpty(d.Record.Target.Shape)
@@ -67,8 +66,8 @@ func datasetSummary(o *Object) DatasetSummary {
 			sum.Size += shard.Size
 		}
 	}
-	if o.sample {
-		sum.Sample = "/api/v1/dataset/sheet?ref=" + url.QueryEscape(o.Name+"@"+o.Entry.Digest.String()) + "&split=" + url.QueryEscape(sampleSplit(d))
+	if isImages(d.Record.Input) {
+		sum.Sample = "/api/v1/dataset/sheet?ref=" + url.QueryEscape(at.Name+"@"+at.Digest.String()) + "&split=" + url.QueryEscape(sampleSplit(d))
 	}
 	return sum
 }
@@ -87,26 +86,21 @@ func (s *Service) datasetDetail(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	snapshot, err := s.catalogue.Snapshot(ctx)
+	index, err := s.catalogue.Index(ctx)
+	if err != nil {
+		return err
+	}
+	used, err := s.usersOf(ctx, index, o.digest)
+	if err != nil {
+		return err
+	}
+	withdrawn, err := s.withdrawn(ctx, o)
 	if err != nil {
 		return err
 	}
 	return answer(c, http.StatusOK, DatasetAnswer{
-		Reference: o.reference(), Manifest: o.manifestSummary(), Dataset: o.document, UsedBy: snapshot.usersOf(o.digest),
+		Reference: o.reference(), Manifest: o.manifestSummary(), Dataset: o.document, UsedBy: used, Withdrawn: withdrawn,
 	})
-}
-
-// usersOf lists the closures that name a dataset.
-func (s *Snapshot) usersOf(d schema.Digest) []UsedBy {
-	const most = 200
-	out := []UsedBy{}
-	for _, u := range s.users[d] {
-		if len(out) == most {
-			break
-		}
-		out = append(out, UsedBy{Name: u.Name, Version: u.Version, Digest: u.Entry.Digest, Title: u.Closure.Title})
-	}
-	return out
 }
 
 // Limits of a table that is shown.

@@ -4,8 +4,8 @@
 //
 //   - An answer is what a route of /api/v1 gives, as JSON (answers.go). A problem is what it gives instead when it cannot
 //     (RFC 9457, problem.go): a stable code, what was wrong, and what to do.
-//   - The catalogue is what the service knows of the store's objects: one snapshot, immutable, made again when versions or
-//     records have changed (catalogue.go). What a single page shows is read from the store itself, by digest.
+//   - The catalogue is an index of the store's objects (zoo/catalogue), from which lists are answered; requests keep it current
+//     (catalogue.go). What a single page shows is read from the store itself, by digest.
 //   - A page is the site's index.html with what a reader without JavaScript needs already in it (page.go).
 //
 // No engine ever runs here. A closure's derivation is checked by compiling its specification again, which a Deriver does

@@ -12,6 +12,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
 
 //go:embed front.tmpl
@@ -45,12 +46,18 @@ type option struct {
 	Selected     bool
 }
 
+// facets are those that the front page offers to choose from.
+var facets = [...]string{catalogue.FacetTask, catalogue.FacetDataset, catalogue.FacetLicense, catalogue.FacetVerified}
+
 // Names of the choices on the front page.
 var (
 	facetLabels = map[string][2]string{
-		facetTask: {"Task", "Any task"}, facetDataset: {"Dataset", "Any dataset"}, facetLicense: {"Licence", "Any licence"}, facetVerified: {"Verified", "Verified or not"},
+		catalogue.FacetTask: {"Task", "Any task"}, catalogue.FacetDataset: {"Dataset", "Any dataset"},
+		catalogue.FacetLicense: {"Licence", "Any licence"}, catalogue.FacetVerified: {"Verified", "Verified or not"},
 	}
-	sortLabels = [...][2]string{{sortNewest, "Newest first"}, {sortName, "By name"}, {sortAccuracy, "Most accurate"}, {sortSize, "Smallest first"}}
+	sortLabels = [...][2]string{
+		{catalogue.SortNewest, "Newest first"}, {catalogue.SortName, "By name"}, {catalogue.SortAccuracy, "Most accurate"}, {catalogue.SortSize, "Smallest first"},
+	}
 )
 
 // Longest texts of a search, in characters.
@@ -61,7 +68,7 @@ const (
 
 // readSearch never fails: what cannot be understood is left out, as a page is shown for every address.
 func readSearch(v url.Values) search {
-	s := search{Words: cutText(v.Get("q"), maxSearch), Facets: map[string]string{}, Sort: sortNewest, Page: 1}
+	s := search{Words: cutText(v.Get("q"), maxSearch), Facets: map[string]string{}, Sort: catalogue.SortNewest, Page: 1}
 	for _, f := range facets {
 		if value := v.Get(f); value != "" {
 			s.Facets[f] = value
@@ -93,7 +100,7 @@ func (s search) at(page int) string {
 	for _, f := range facets {
 		add(f, s.Facets[f])
 	}
-	if s.Sort != sortNewest {
+	if s.Sort != catalogue.SortNewest {
 		add("sort", s.Sort)
 	}
 	if page > 1 {
@@ -105,28 +112,23 @@ func (s search) at(page int) string {
 	return "/?" + strings.Join(parts, "&")
 }
 
-func (s search) query() query {
-	q := query{words: words(s.Words), filters: s.Facets, sort: s.Sort}
-	q.words = q.words[:min(len(q.words), maxQueryWords)]
-	return q
+func (s search) query() catalogue.Query {
+	return catalogue.Query{Text: s.Words, Filters: s.Facets, Sort: s.Sort, Offset: (s.Page - 1) * pageDefault, Limit: pageDefault}
 }
 
 func (s *Service) frontPage(c *gin.Context, p *page) error {
-	ctx := c.Request.Context()
-	snapshot, err := s.catalogue.Snapshot(ctx)
+	wanted := readSearch(c.Request.URL.Query())
+	list, err := s.find(c.Request.Context(), wanted.query())
 	if err != nil {
 		return err
 	}
-	wanted := readSearch(c.Request.URL.Query())
-	found, counts := snapshot.search(wanted.query())
-	f := &frontPage{Search: wanted, Page: wanted.Page, Last: max(1, (len(found)+pageDefault-1)/pageDefault)}
-	f.List = ClosureList{Total: len(found), Items: s.summaries(ctx, snapshot, cut(found, (wanted.Page-1)*pageDefault, pageDefault)), Facets: counts}
+	f := &frontPage{Search: wanted, List: list, Page: wanted.Page, Last: max(1, (list.Total+pageDefault-1)/pageDefault)}
 	for _, name := range facets {
-		f.Filters = append(f.Filters, filter{name, facetLabels[name][0], facetOptions(facetLabels[name][1], counts[name], wanted.Facets[name])})
+		f.Filters = append(f.Filters, filter{name, facetLabels[name][0], facetOptions(facetLabels[name][1], list.Facets[name], wanted.Facets[name])})
 	}
 	order := filter{Name: "sort", Label: "Order"}
 	for _, one := range sortLabels {
-		order.Options = append(order.Options, option{one[0], one[1], one[0] == wanted.Sort && wanted.Sort != sortNewest})
+		order.Options = append(order.Options, option{one[0], one[1], one[0] == wanted.Sort && wanted.Sort != catalogue.SortNewest})
 	}
 	f.Filters = append(f.Filters, order)
 	if f.Page > 1 {
@@ -141,11 +143,11 @@ func (s *Service) frontPage(c *gin.Context, p *page) error {
 }
 
 // facetOptions are the values of a facet, and the chosen one even where the search has none of it left.
-func facetOptions(all string, values []FacetValue, chosen string) []option {
+func facetOptions(all string, values []schema.FacetValue, chosen string) []option {
 	options := []option{{Label: all}}
 	found := chosen == ""
 	for _, v := range values {
-		options = append(options, option{plain(v.Value), cutText(phrase(plain(v.Value)), maxOption) + " (" + grouped(int64(v.Count)) + ")", v.Value == chosen})
+		options = append(options, option{plain(v.Value), cutText(phrase(plain(v.Value)), maxOption) + " (" + grouped(v.Count) + ")", v.Value == chosen})
 		found = found || v.Value == chosen
 	}
 	if !found {
@@ -168,6 +170,9 @@ func (f *frontPage) Cards() []Summary { return f.List.Items }
 
 // Total is the number of closures on all pages.
 func (f *frontPage) Total() int64 { return int64(f.List.Total) }
+
+// Unread is the number of versions that the catalogue has yet to read.
+func (f *frontPage) Unread() int64 { return int64(f.List.Unread) }
 
 // Lines are the heights of the staff on the cover.
 func (f *frontPage) Lines() []string { return []string{"10%", "30%", "50%", "70%", "90%"} }

@@ -19,6 +19,7 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 	"github.com/reprise-ml/reprise/zoo/memory"
 )
 
@@ -85,9 +86,27 @@ func newWorld(t testing.TB, assets fs.FS) *world {
 
 // serve makes the service, over s.
 func (w *world) serve(s zoo.Store, assets fs.FS) {
-	w.service = api.New(api.Options{Store: s, Kind: "memory", Version: "1.2.3", Compiler: inProcess{}, Assets: assets, Now: w.clock.now})
+	w.service = api.New(api.Options{
+		Store: s, Catalogue: indexOf(w.t, s, w.clock.now), Patience: time.Minute, Kind: "memory", Version: "1.2.3", Compiler: inProcess{}, Assets: assets,
+		Now: w.clock.now,
+	})
 	w.t.Cleanup(w.service.Close)
 	w.handler = w.service.Handler()
+}
+
+// indexOf is an index of a store that lasts as long as the test.
+func indexOf(t testing.TB, s zoo.Store, now func() time.Time) *catalogue.Catalogue {
+	t.Helper()
+	index, err := catalogue.Open(t.Context(), catalogue.Options{Store: s, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := index.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return index
 }
 
 // publish puts a closure into the store, and lets the catalogue grow stale.

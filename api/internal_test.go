@@ -36,25 +36,6 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-func TestCompareAccuracy(t *testing.T) {
-	const huge = 1<<53 - 1
-	for _, tc := range []struct {
-		name string
-		a, b *Accuracy
-		want int
-	}{
-		{"equal fractions", &Accuracy{1, 2}, &Accuracy{2, 4}, 0},
-		{"better", &Accuracy{9, 10}, &Accuracy{80, 100}, 1},
-		{"by one of very many", &Accuracy{huge - 1, huge}, &Accuracy{huge, huge}, -1},
-		{"none", nil, &Accuracy{0, 1}, -1},
-		{"neither", nil, nil, 0},
-	} {
-		if got := compareAccuracy(tc.a, tc.b); got != tc.want {
-			t.Errorf("%s: %d", tc.name, got)
-		}
-	}
-}
-
 func TestCurvePoints(t *testing.T) {
 	loss := func(v float64) int64 { return int64(v * (1 << 20)) }
 	tr := &training{steps: []trainedStep{

@@ -90,13 +90,17 @@ func (s *Service) object(ctx context.Context, reference string) (*stored, error)
 
 // versionOf finds the version that an object has, where the reference was a tag or a digest.
 func (s *Service) versionOf(ctx context.Context, r zoo.Resolved) string {
-	snapshot, err := s.catalogue.Snapshot(ctx)
+	index, err := s.catalogue.Index(ctx)
 	if err != nil {
 		return ""
 	}
-	for _, o := range snapshot.versions[r.Name] {
-		if o.Entry.Digest == r.Entry.Digest {
-			return o.Version
+	versions, err := index.Versions(ctx, r.Name)
+	if err != nil {
+		return ""
+	}
+	for _, i := range versions {
+		if i.Entry.Digest == r.Entry.Digest {
+			return i.Version
 		}
 	}
 	return ""

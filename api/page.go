@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
 
 //go:embed page.tmpl
@@ -69,7 +71,7 @@ func (p *page) FirstJSON() (template.JS, error) {
 }
 
 // datasetsPage lists what there is, on a page without JavaScript.
-type datasetsPage struct{ Datasets []*Object }
+type datasetsPage struct{ Datasets []DatasetSummary }
 
 type closurePage struct {
 	*ClosureAnswer
@@ -128,11 +130,11 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 const datasetsMost = 200
 
 func (s *Service) datasetsPage(c *gin.Context, p *page) error {
-	snapshot, err := s.catalogue.Snapshot(c.Request.Context())
+	list, err := s.findDatasets(c.Request.Context(), catalogue.Query{Limit: datasetsMost})
 	if err != nil {
 		return err
 	}
-	p.Datasets = &datasetsPage{cut(snapshot.Datasets, 0, datasetsMost)}
+	p.Datasets = &datasetsPage{list.Items}
 	p.Title = "Datasets · " + siteTitle
 	return nil
 }
@@ -147,18 +149,12 @@ func (s *Service) closurePage(c *gin.Context, p *page, reference string) error {
 	if err != nil {
 		return err
 	}
-	snapshot, err := s.catalogue.Snapshot(ctx)
-	if err != nil {
-		return err
-	}
 	p.First = a
 	p.Closure = &closurePage{ClosureAnswer: a, Document: o.closure, Files: o.closure.Files}
 	p.Title = headline(o.closure.Title, o.name)
 	p.Path = "/c/" + o.name + "@" + o.digest.String()
-	for _, d := range o.closure.Datasets {
-		if data := snapshot.Object(d.Digest); data != nil && data.Dataset != nil {
-			p.Picture = datasetSummary(data).Sample
-		}
+	if p.Picture, err = s.pictureOf(ctx, o.closure); err != nil {
+		return err
 	}
 	p.Description = firstOf(o.closure.Description, "A research closure: its results can be recomputed in a browser, bit for bit.")
 	if acc := accuracyOf(o.closure); acc != nil {
@@ -167,19 +163,44 @@ func (s *Service) closurePage(c *gin.Context, p *page, reference string) error {
 	return nil
 }
 
+// pictureOf is a sheet of the data of a closure; empty where the store has none, or they are no images.
+func (s *Service) pictureOf(ctx context.Context, c *schema.Closure) (string, error) {
+	index, err := s.catalogue.Index(ctx)
+	if err != nil {
+		return "", err
+	}
+	picture := ""
+	for _, d := range c.Datasets {
+		i, ok, err := index.Object(ctx, d.Digest)
+		if err != nil {
+			return "", err
+		}
+		if ok && i.Entry.ArtifactType == schema.MediaTypeDataset {
+			picture = s.datasetSummary(i).Sample
+		}
+	}
+	return picture, nil
+}
+
 func (s *Service) datasetPage(c *gin.Context, p *page, reference string) error {
 	ctx := c.Request.Context()
 	o, err := s.datasetAt(ctx, reference)
 	if err != nil {
 		return err
 	}
-	snapshot, err := s.catalogue.Snapshot(ctx)
+	index, err := s.catalogue.Index(ctx)
 	if err != nil {
 		return err
 	}
-	object := &Object{Name: o.name, Version: o.version, Dataset: o.dataset, sample: isImages(o.dataset.Record.Input)}
-	object.Entry.Digest = o.digest
-	p.Dataset = &datasetPage{Summary: datasetSummary(object), Document: o.dataset, UsedBy: snapshot.usersOf(o.digest)}
+	used, err := s.usersOf(ctx, index, o.digest)
+	if err != nil {
+		return err
+	}
+	summary := summariseDataset(o.dataset, o.reference())
+	if summary.Withdrawn, err = s.withdrawn(ctx, o); err != nil {
+		return err
+	}
+	p.Dataset = &datasetPage{Summary: summary, Document: o.dataset, UsedBy: used}
 	p.Title = headline(o.dataset.Title, o.name)
 	p.Path, p.Picture = "/d/"+o.name+"@"+o.digest.String(), p.Dataset.Summary.Sample
 	p.Description = firstOf(o.dataset.Description, "A dataset of research closures.")

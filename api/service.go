@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"log/slog"
@@ -18,9 +19,13 @@ import (
 	"github.com/reprise-ml/reprise/zoo"
 )
 
-// Options make a Service. Store is needed; all else may be left out.
+// Options make a Service. Store and Catalogue are needed; all else may be left out.
 type Options struct {
 	Store zoo.Store
+	// Catalogue is an index of the store, which the service keeps current. Whoever made it closes it, after the service.
+	Catalogue Catalogue
+	// Patience is how long a request waits until the catalogue is as new as the store; 0 is a twentieth of a second.
+	Patience time.Duration
 	// Kind is the word for the kind of store, such as "directory".
 	Kind string
 	// Version is that of the program.
@@ -51,7 +56,7 @@ type Service struct {
 	store       zoo.Store
 	log         *slog.Logger
 	now         func() time.Time
-	catalogue   Catalogue
+	catalogue   *current
 	derivations *derivations
 	posts       *limit.Limiter[netip.Prefix]
 	site        *site
@@ -61,6 +66,7 @@ type Service struct {
 	objects   *cache[schema.Digest, *stored]
 	trainings *cache[schema.Digest, *training]
 	previews  *cache[schema.Digest, []float64]
+	lists     *cache[schema.Digest, *listed]
 	records   *cache[schema.Digest, Verification]
 	sheets    *cache[sheetKey, []byte]
 	reading   semaphore // for what reads much of a store at once
@@ -85,6 +91,7 @@ func New(o Options) *Service {
 		objects:   newCache[schema.Digest, *stored](objectCache),
 		trainings: newCache[schema.Digest, *training](trainingCache),
 		previews:  newCache[schema.Digest, []float64](previewCache),
+		lists:     newCache[schema.Digest, *listed](listedCache),
 		records:   newCache[schema.Digest, Verification](recordCache),
 		sheets:    newCache[sheetKey, []byte](sheetCache),
 		reading:   newSemaphore(max(2, runtime.NumCPU())),
@@ -100,7 +107,7 @@ func New(o Options) *Service {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop, s.stopped = stop, ctx.Done()
-	s.catalogue = newCatalogue(s.store, s.log, s.now)
+	s.catalogue = &current{Catalogue: o.Catalogue, log: s.log, now: s.now, patience: cmp.Or(o.Patience, patience), stopped: ctx}
 	s.derivations = newDerivations(ctx, o.Compiler, s.log)
 	s.posts = limit.New[netip.Prefix](postBurst, postInterval, s.now)
 	s.site = newSite(o.Assets)
@@ -109,13 +116,16 @@ func New(o Options) *Service {
 	}
 	go func() {
 		// The first visitor should not have to wait. What fails is in the log, and tried again for the first request.
-		_, _ = s.catalogue.Snapshot(ctx)
+		_, _ = s.catalogue.Index(ctx)
 	}()
 	return s
 }
 
 // Close ends what goes on in the background.
-func (s *Service) Close() { s.stop() }
+func (s *Service) Close() {
+	s.stop()
+	s.catalogue.Close()
+}
 
 // Route is a line of the interface.
 type Route struct {
@@ -132,7 +142,7 @@ type Route struct {
 func (s *Service) Routes() []Route {
 	const get, post = http.MethodGet, http.MethodPost
 	return append([]Route{
-		{get, "/api/v1/closures", []string{"q", "task", "dataset", "license", "verified", "runnable", "sort", "offset", "limit"}, "closures that fit, and facets", s.closures},
+		{get, "/api/v1/closures", []string{"q", "task", "dataset", "architecture", "license", "size", "verified", "runnable", "sort", "offset", "limit"}, "closures that fit, and facets", s.closures},
 		{get, "/api/v1/closure", []string{"ref"}, "everything about a closure", s.closureDetail},
 		{get, "/api/v1/closure/curve", []string{"ref", "points"}, "the curve of its training", s.curve},
 		{get, "/api/v1/closure/derivation", []string{"ref"}, "whether its engine is what its specification compiles to", s.derivation},
@@ -197,16 +207,17 @@ func health(c *gin.Context) error {
 }
 
 func (s *Service) about(c *gin.Context) error {
-	snapshot, err := s.catalogue.Snapshot(c.Request.Context())
+	ctx := c.Request.Context()
+	index, err := s.catalogue.Index(ctx)
 	if err != nil {
 		return err
 	}
-	records := 0
-	for _, o := range snapshot.Closures {
-		records += o.Records.Signed + o.Records.Unsigned
+	counts, err := index.Counts(ctx)
+	if err != nil {
+		return err
 	}
 	return answer(c, http.StatusOK, About{
 		Name: "reprise", Version: s.Version, Store: StoreSummary{Kind: s.Kind},
-		Counts: map[string]int{"closures": len(snapshot.Closures), "datasets": len(snapshot.Datasets), "verifications": records},
+		Counts: map[string]int{"closures": counts.Closures, "datasets": counts.Datasets, "verifications": counts.Verifications},
 	})
 }

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 	"github.com/reprise-ml/reprise/api"
 	"github.com/reprise-ml/reprise/api/apitest"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
 )
 
 // family publishes a small zoo: a closure with two versions and a child, one on the table, and a foreign one.
@@ -249,6 +251,84 @@ func TestDamagedClosure(t *testing.T) {
 	}
 	if out := w.request(http.MethodGet, "/c/points", ""); out.Code != http.StatusInternalServerError || !strings.Contains(out.Body.String(), "Nothing to see") {
 		t.Errorf("%d %s", out.Code, out.Body)
+	}
+}
+
+// A dataset whose documents are damaged is listed as that, too.
+func TestDamagedDataset(t *testing.T) {
+	w := newWorld(t, nil)
+	if err := w.store.DeleteBlob(t.Context(), w.zoo.Glyphs.Digest); err != nil {
+		t.Fatal(err)
+	}
+	w.serve(w.store, nil)
+	list := read[api.DatasetList](w, "/api/v1/datasets")
+	if list.Total != 2 || list.Items[0].Name != "glyphs" || list.Items[0].Title != "" || !strings.Contains(list.Items[0].Problem, "manifest") || list.Items[1].Problem != "" {
+		t.Errorf("%+v", list)
+	}
+	if page := w.request(http.MethodGet, "/d", "").Body.String(); !strings.Contains(page, "<code>glyphs:1.0.0</code> damaged") {
+		t.Error(page)
+	}
+}
+
+// What was withdrawn says so wherever it is listed.
+func TestWithdrawn(t *testing.T) {
+	w := newWorld(t, nil)
+	w.publish("points", "1.0.0", apitest.Sample{Specification: "table"})
+	want := &api.Withdrawal{Reason: "Wrong labels.", Created: "2026-02-01T00:00:00Z"}
+	for _, name := range []string{"points", "glyphs"} {
+		r, err := zoo.Resolve(t.Context(), w.store, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := zoo.Withdraw(t.Context(), w.store, r, want.Reason, want.Created); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closures := read[api.ClosureList](w, "/api/v1/closures")
+	datasets := read[api.DatasetList](w, "/api/v1/datasets")
+	one := read[api.ClosureAnswer](w, "/api/v1/closure?ref=points")
+	for place, got := range map[string]*api.Withdrawal{
+		"closure in a list": closures.Items[0].Withdrawn, "dataset in a list": datasets.Items[0].Withdrawn, "closure": one.Withdrawn,
+		"version": one.Versions[0].Withdrawn, "dataset": read[api.DatasetAnswer](w, "/api/v1/dataset?ref=glyphs").Withdrawn,
+	} {
+		if got == nil || *got != *want {
+			t.Errorf("%s: %+v", place, got)
+		}
+	}
+	if other := datasets.Items[1].Withdrawn; other != nil {
+		t.Errorf("%+v", other)
+	}
+}
+
+// slowCatalogue is one that never gets to the end of a large store.
+type slowCatalogue struct {
+	api.Catalogue
+	unread int
+}
+
+func (c slowCatalogue) Refresh(ctx context.Context) (bool, error) {
+	<-ctx.Done()
+	return false, ctx.Err()
+}
+
+func (c slowCatalogue) Unread() int { return c.unread }
+
+// A large store is answered for before all of it was read, and the page says so.
+func TestUnread(t *testing.T) {
+	w := newWorld(t, siteFiles())
+	w.publish("points", "1.0.0", apitest.Sample{Specification: "table"})
+	index := indexOf(t, w.store, nil)
+	if _, err := index.Refresh(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	service := api.New(api.Options{Store: w.store, Catalogue: slowCatalogue{index, 12345}, Assets: siteFiles()})
+	defer service.Close()
+	w.handler = service.Handler()
+	if list := read[api.ClosureList](w, "/api/v1/closures"); list.Unread != 12345 || list.Total != 1 {
+		t.Errorf("%+v", list)
+	}
+	if page := w.request(http.MethodGet, "/", "").Body.String(); !strings.Contains(page, "still being read: 12,345 more to come") {
+		t.Error(page)
 	}
 }
 

@@ -11,18 +11,15 @@ import (
 	"github.com/reprise-ml/reprise/zoo"
 )
 
-// summarise says in short what a closure is that has these blobs.
-func summarise(c *schema.Closure, blobs []closure.Descriptor, e zoo.Entry) Summary {
+// summarise says in short what a closure is whose files have size bytes.
+func summarise(c *schema.Closure, size int64, e zoo.Entry) Summary {
 	table := tableOf(c)
 	s := Summary{
 		Name: c.Name, Version: c.Version, Digest: e.Digest, Title: c.Title, Description: c.Description, Task: c.Task,
 		Created: c.Created, License: c.License, Keywords: orEmpty(c.Keywords), Datasets: []SummaryDataset{},
-		Accuracy: accuracyOf(c), Parameters: table.Parameters, Layers: layersText(c.Model.Layers), Curve: []float64{},
+		Accuracy: accuracyOf(c), Parameters: table.Parameters, Layers: layersText(c.Model.Layers), Curve: []float64{}, Size: size,
 		Engine:  EngineSummary{Digest: c.Engine.Digest, ABI: c.Engine.ABI, Compiler: c.Engine.Compiler, Foreign: c.Engine.Foreign},
 		Parents: []Relative{},
-	}
-	for _, b := range blobs {
-		s.Size += max(0, b.Size)
 	}
 	for _, d := range c.Datasets {
 		s.Datasets = append(s.Datasets, SummaryDataset{Role: d.Role, Name: d.Name, Version: d.Version, Digest: d.Digest, Split: d.Split})

@@ -104,12 +104,15 @@ func readRequest(c *gin.Context) (*VerificationRequest, error) {
 
 // subject finds a closure of the store by its digest.
 func (s *Service) subject(ctx context.Context, d schema.Digest) (closure.Descriptor, string, error) {
-	snapshot, err := s.catalogue.Snapshot(ctx)
+	index, err := s.catalogue.Index(ctx)
 	if err != nil {
 		return closure.Descriptor{}, "", err
 	}
-	o := snapshot.Object(d)
-	if o == nil || o.Closure == nil {
+	o, ok, err := index.Object(ctx, d)
+	if err != nil {
+		return closure.Descriptor{}, "", err
+	}
+	if !ok || o.Entry.ArtifactType != schema.MediaTypeClosure {
 		return closure.Descriptor{}, "", fmt.Errorf("closure %s: %w", d, zoo.ErrNotFound)
 	}
 	return closure.Descriptor{MediaType: closure.MediaTypeManifest, Digest: d, Size: o.Entry.Size}, o.Name, nil

@@ -199,7 +199,7 @@ type Presigner interface {
 // Scanner can list what there is in a few requests, for those who keep an index. Without it they ask name by name.
 type Scanner interface {
 	// ScanVersions yields every version of every name, in any order. An error is yielded last, with the zero value.
-	ScanVersions(ctx context.Context) iter.Seq2[NamedVersion, error]
+	ScanVersions(ctx context.Context) iter.Seq2[StampedVersion, error]
 
 	// ScanReferrers yields every subject and object about it, in any order. An error is yielded last, with the zero value.
 	ScanReferrers(ctx context.Context) iter.Seq2[Marker, error]
@@ -207,6 +207,13 @@ type Scanner interface {
 
 // NamedVersion is a version of a name.
 type NamedVersion struct{ Name, Version string }
+
+// StampedVersion is a version and a text that changes if the place of the store is emptied and the version published anew. It is
+// empty where the place knows nothing of that kind.
+type StampedVersion struct {
+	NamedVersion
+	Stamp string
+}
 
 // Marker says that there is an object about a subject.
 type Marker struct{ Subject, Referrer schema.Digest }

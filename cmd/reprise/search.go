@@ -56,7 +56,7 @@ func (a *app) search(ctx context.Context, q catalogue.Query) error {
 	if err != nil {
 		return err
 	}
-	index, err := a.openIndex(ctx, s)
+	index, err := a.openIndex(ctx, s, func(name, version string, err error) { a.detail("%s:%s cannot be read: %v", name, version, err) })
 	if err != nil {
 		return err
 	}
@@ -68,17 +68,11 @@ func (a *app) search(ctx context.Context, q catalogue.Query) error {
 	if err != nil {
 		return err
 	}
-	report := schema.SearchReport{Total: int64(found.Total), Items: []schema.ListEntry{}, Facets: map[string][]schema.FacetValue{}}
+	report := schema.SearchReport{Total: int64(found.Total), Items: []schema.ListEntry{}, Facets: found.Facets}
 	for _, i := range found.Items {
 		report.Items = append(report.Items, schema.ListEntry{
 			Name: i.Name, Version: i.Version, Digest: i.Entry.Digest, Kind: zoo.Kind(i.Entry.ArtifactType), Created: i.Entry.Created, Withdrawn: i.Withdrawn,
 		})
-	}
-	for facet, values := range found.Facets {
-		report.Facets[facet] = []schema.FacetValue{}
-		for _, v := range values {
-			report.Facets[facet] = append(report.Facets[facet], schema.FacetValue{Value: v.Value, Count: int64(v.Count)})
-		}
 	}
 	return a.answer(report, func(w io.Writer) {
 		a.printEntries(w, report.Items)
@@ -96,9 +90,9 @@ func (a *app) search(ctx context.Context, q catalogue.Query) error {
 }
 
 // openIndex opens the index of a store: a file of the user's caches, named after the place of the store, or where there are no
-// such caches a temporary one.
-func (a *app) openIndex(ctx context.Context, s zoo.Store) (*catalogue.Catalogue, error) {
-	o := catalogue.Options{Store: s, Unreadable: func(name, version string, err error) { a.detail("%s:%s cannot be read: %v", name, version, err) }}
+// such caches a temporary one. unreadable is told of what is damaged.
+func (a *app) openIndex(ctx context.Context, s zoo.Store, unreadable func(name, version string, err error)) (*catalogue.Catalogue, error) {
+	o := catalogue.Options{Store: s, Unreadable: unreadable}
 	if caches, err := os.UserCacheDir(); err == nil {
 		place := a.storePlace()
 		if kind, err := kindOfStore(place); err == nil && kind.name == "directory" {

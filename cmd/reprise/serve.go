@@ -102,8 +102,15 @@ func (a *app) serve(ctx context.Context, address string, direct bool, r registry
 	}
 	sockets := ws.New(ws.Options{})
 	defer sockets.Close()
+	index, err := a.openIndex(ctx, s, func(name, version string, err error) {
+		log.Warn("listed by its name alone, or not yet", "name", name, "version", version, "error", err)
+	})
+	if err != nil {
+		return err
+	}
+	defer index.Close()
 	options := api.Options{
-		Store: s, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
+		Store: s, Catalogue: index, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
 		Registry: registry, Presign: presign, MayStart: registry.MayPush, Assets: a.assets(), Log: log,
 	}
 	if sessions != nil {

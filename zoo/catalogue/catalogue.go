@@ -4,7 +4,7 @@
 //
 // Refresh compares the index with the store and reads what is new: published versions never change, so a list of their names is
 // all that has to be compared. Records about objects are looked for less often. Search answers from the index alone: words are
-// looked up in SQLite; facets and orders come from a few columns of each object that are kept in memory.
+// looked up in SQLite, once each; facets and orders come from a few columns of each object that are kept in memory (columns).
 package catalogue
 
 import (
@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite": no cgo, so the program stays one static file
@@ -25,7 +26,7 @@ import (
 )
 
 // layout is the version of the tables. An index of another is made anew.
-const layout = 1
+const layout = 2
 
 // recountAfter is the age at which records about objects are looked for again.
 const recountAfter = 30 * time.Second
@@ -50,7 +51,8 @@ type Catalogue struct {
 	temporary  string
 
 	refreshing sync.Mutex
-	counted    time.Time // when records were looked for
+	counted    time.Time    // when records were looked for
+	unread     atomic.Int64 // versions that Refresh has yet to read
 
 	mu      sync.Mutex
 	columns *columns // of the generation that was loaded last
@@ -65,6 +67,9 @@ type Item struct {
 	Problem       string // why its documents cannot be read, if so
 	Records       int64  // verification records about it; none is signed in a way that this release can check
 	Withdrawn     string // the reason, if it was
+	WithdrawnAt   string // when, in RFC 3339
+
+	id int64
 }
 
 // Open opens the index of a store, or makes an empty one; Refresh fills it. An index that is damaged, or of another release, is
@@ -153,8 +158,8 @@ var tables = fmt.Sprintf(`
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS object (
 	id INTEGER PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, latest INTEGER NOT NULL DEFAULT 0,
-	kind TEXT NOT NULL, digest TEXT NOT NULL, entry TEXT NOT NULL, document BLOB, size INTEGER NOT NULL,
-	problem TEXT NOT NULL, records INTEGER NOT NULL DEFAULT 0, withdrawn TEXT NOT NULL DEFAULT '',
+	stamp TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, entry TEXT NOT NULL, document BLOB, size INTEGER NOT NULL,
+	problem TEXT NOT NULL, records INTEGER NOT NULL DEFAULT 0, withdrawn TEXT NOT NULL DEFAULT '', withdrawn_at TEXT NOT NULL DEFAULT '',
 	abi INTEGER NOT NULL, created INTEGER NOT NULL, correct INTEGER NOT NULL, total INTEGER NOT NULL,
 	task TEXT NOT NULL, license TEXT NOT NULL, architecture TEXT NOT NULL, datasets TEXT NOT NULL,
 	title TEXT NOT NULL, keywords TEXT NOT NULL, description TEXT NOT NULL,
@@ -180,7 +185,7 @@ const (
 	linkParent  = "parent"
 )
 
-const itemColumns = "name, version, entry, coalesce(document, ''), size, problem, records, withdrawn"
+const itemColumns = "id, name, version, entry, coalesce(document, ''), size, problem, records, withdrawn, withdrawn_at"
 
 func (c *Catalogue) items(ctx context.Context, where string, args ...any) ([]Item, error) {
 	rows, err := c.db.QueryContext(ctx, "SELECT "+itemColumns+" FROM object "+where, args...)
@@ -192,7 +197,7 @@ func (c *Catalogue) items(ctx context.Context, where string, args ...any) ([]Ite
 	for rows.Next() {
 		var i Item
 		var entry []byte
-		if err := rows.Scan(&i.Name, &i.Version, &entry, &i.Document, &i.Size, &i.Problem, &i.Records, &i.Withdrawn); err != nil {
+		if err := rows.Scan(&i.id, &i.Name, &i.Version, &entry, &i.Document, &i.Size, &i.Problem, &i.Records, &i.Withdrawn, &i.WithdrawnAt); err != nil {
 			return nil, err
 		}
 		if i.Entry, err = zoo.DecodeEntry("index", entry); err != nil {

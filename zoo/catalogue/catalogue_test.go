@@ -115,6 +115,11 @@ func TestSearch(t *testing.T) {
 		{"marks alone are no words", catalogue.Query{Text: `"*()`}, []string{table, other, letters}},
 		{"of a superseded version", catalogue.Query{Text: "unfinished"}, nil},
 		{"a task", catalogue.Query{Filters: map[string]string{"task": "tabular"}}, []string{table}},
+		{"an author", catalogue.Query{Text: "example", Sort: catalogue.SortName}, []string{letters, other, table}},
+		{"an order that there is not", catalogue.Query{Sort: "best"}, []string{table, other, letters}},
+		{"a facet that there is not", catalogue.Query{Filters: map[string]string{"colour": "red"}}, nil},
+		{"a value that there is not", catalogue.Query{Filters: map[string]string{"task": "chess"}}, nil},
+		{"another kind", catalogue.Query{Kind: "application/x"}, nil},
 		{"a dataset", catalogue.Query{Filters: map[string]string{"dataset": "glyphs"}}, []string{other, letters}},
 		{"an architecture", catalogue.Query{Filters: map[string]string{"architecture": catalogue.Convolutional}}, []string{letters}},
 		{"two filters", catalogue.Query{Filters: map[string]string{"license": "MIT", "dataset": "table"}}, nil},
@@ -133,7 +138,7 @@ func TestSearch(t *testing.T) {
 	}
 	r, err := index.Search(t.Context(), catalogue.Query{Filters: map[string]string{"license": "MIT"}, Limit: 1})
 	check(t, err)
-	want := map[string][]catalogue.Value{
+	want := map[string][]schema.FacetValue{
 		"license": {{Value: "MIT", Count: 2}, {Value: "Apache-2.0", Count: 1}}, // what other filters leave
 		"task":    {{Value: "image-classification", Count: 2}},
 	}
@@ -200,7 +205,7 @@ func TestFollowsTheStore(t *testing.T) {
 			refresh(t, index, false) // not yet
 			time0.at = time0.at.Add(time.Minute)
 			refresh(t, index, true)
-			if item, _, err := index.Object(t.Context(), r.Entry.Digest); err != nil || item.Withdrawn != "wrong data" {
+			if item, _, err := index.Object(t.Context(), r.Entry.Digest); err != nil || item.Withdrawn != "wrong data" || item.WithdrawnAt != "2026-02-01T00:00:00Z" {
 				t.Errorf("%+v, %v", item, err)
 			}
 
@@ -256,6 +261,30 @@ func TestVersionsThatGo(t *testing.T) {
 	refresh(t, index, false) // the other has done it
 	if got := find(t, index, catalogue.Query{}); len(got) != 0 {
 		t.Errorf("got %v", got)
+	}
+}
+
+// TestAnotherStoreInTheSamePlace empties the folder of a store and publishes the same versions of something else.
+func TestAnotherStoreInTheSamePlace(t *testing.T) {
+	root, path := t.TempDir(), filepath.Join(t.TempDir(), "index.sqlite")
+	for _, content := range []string{"first", "second"} {
+		check(t, os.RemoveAll(root))
+		s, err := directory.Create(root)
+		check(t, err)
+		e, err := zoo.Publish(t.Context(), s, storetest.Object("mnist", "1.0.0", content), zoo.PublishOptions{})
+		check(t, err)
+		check(t, os.Chtimes(filepath.Join(root, zoo.VersionPath("mnist", "1.0.0")), time.Time{}, time.Unix(int64(len(content)), 0)))
+		index := open(t, s, path, nil)
+		refresh(t, index, true)
+		items, err := index.Versions(t.Context(), "mnist")
+		if err != nil || len(items) != 1 || items[0].Entry.Digest != e.Digest {
+			t.Errorf("%s: %+v, %v", content, items, err)
+		}
+		refresh(t, index, false)
+		// A copy of the tree has files of another age, and is the same store.
+		check(t, os.Chtimes(filepath.Join(root, zoo.VersionPath("mnist", "1.0.0")), time.Time{}, time.Unix(9, 0)))
+		refresh(t, index, true)
+		refresh(t, index, false)
 	}
 }
 

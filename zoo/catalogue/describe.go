@@ -64,6 +64,9 @@ func (d *description) closure() error {
 	}
 	d.title, d.details, d.task, d.license = c.Title, c.Description, c.Task, c.License
 	d.keywords, d.architecture = strings.Join(c.Keywords, " "), architecture(c.Model.Layers)
+	for _, a := range c.Authors {
+		d.keywords += " " + a.Name
+	}
 	d.abi, d.created = int64(c.Engine.ABI), seconds(c.Created)
 	d.correct, d.total = accuracy(c)
 	for _, u := range c.Datasets {

@@ -89,9 +89,9 @@ func (c *Catalogue) column(ctx context.Context, query string, args ...any) ([]st
 
 // about is what was found about a subject.
 type about struct {
-	markers   []zoo.Entry
-	records   int64
-	withdrawn string
+	markers                []zoo.Entry
+	records                int64
+	withdrawn, withdrawnAt string
 }
 
 func (c *Catalogue) recountSubjects(ctx context.Context, subjects []string) (bool, error) {
@@ -107,8 +107,8 @@ func (c *Catalogue) recountSubjects(ctx context.Context, subjects []string) (boo
 		changed := false
 		for i, subject := range subjects {
 			a := read[i]
-			result, err := tx.ExecContext(ctx, "UPDATE object SET records = ?, withdrawn = ? WHERE digest = ? AND (records <> ? OR withdrawn <> ?)",
-				a.records, a.withdrawn, subject, a.records, a.withdrawn)
+			result, err := tx.ExecContext(ctx, `UPDATE object SET records = ?1, withdrawn = ?2, withdrawn_at = ?3
+				WHERE digest = ?4 AND (records <> ?1 OR withdrawn <> ?2 OR withdrawn_at <> ?3)`, a.records, a.withdrawn, a.withdrawnAt, subject)
 			if err != nil {
 				return false, err
 			}
@@ -172,7 +172,7 @@ func (c *Catalogue) readAbout(ctx context.Context, subject string) (*about, erro
 			return nil, err
 		}
 		if len(list) > 0 {
-			a.withdrawn = list[0].Reason
+			a.withdrawn, a.withdrawnAt = list[0].Reason, list[0].Created
 		}
 	}
 	return a, nil

@@ -33,19 +33,19 @@ func (c *Catalogue) Refresh(ctx context.Context) (changed bool, err error) {
 		return false, err
 	}
 	recount := c.now().Sub(c.counted) >= recountAfter
-	var fresh []zoo.NamedVersion
-	for v := range listed {
-		if known, ok := cols.known[v]; !ok || known.problem && recount {
-			fresh = append(fresh, v)
+	var fresh []zoo.StampedVersion
+	for v, stamp := range listed {
+		if known, ok := cols.known[v]; !ok || known.stamp != stamp || known.problem && recount {
+			fresh = append(fresh, zoo.StampedVersion{NamedVersion: v, Stamp: stamp})
 		}
 	}
 	var gone []int64
 	for v, known := range cols.known {
-		if !listed[v] {
+		if _, ok := listed[v]; !ok {
 			gone = append(gone, known.id)
 		}
 	}
-	slices.SortFunc(fresh, func(a, b zoo.NamedVersion) int {
+	slices.SortFunc(fresh, func(a, b zoo.StampedVersion) int {
 		return strings.Compare(a.Name+":"+a.Version, b.Name+":"+b.Version)
 	})
 	if len(gone) > 0 {
@@ -54,12 +54,15 @@ func (c *Catalogue) Refresh(ctx context.Context) (changed bool, err error) {
 			return changed, err
 		}
 	}
+	c.unread.Store(int64(len(fresh)))
+	defer c.unread.Store(0)
 	for part := range slices.Chunk(fresh, batch) {
 		entered, err := c.enter(ctx, part)
 		changed = changed || entered
 		if err != nil {
 			return changed, err
 		}
+		c.unread.Add(-int64(len(part)))
 	}
 	if recount || changed {
 		counted, err := c.recount(ctx)
@@ -72,15 +75,18 @@ func (c *Catalogue) Refresh(ctx context.Context) (changed bool, err error) {
 	return changed, nil
 }
 
-// list lists the versions in the store.
-func (c *Catalogue) list(ctx context.Context) (map[zoo.NamedVersion]bool, error) {
-	listed := map[zoo.NamedVersion]bool{}
+// Unread is how many versions a Refresh that is going on has found and not yet entered.
+func (c *Catalogue) Unread() int { return int(c.unread.Load()) }
+
+// list lists the versions in the store, and their stamps.
+func (c *Catalogue) list(ctx context.Context) (map[zoo.NamedVersion]string, error) {
+	listed := map[zoo.NamedVersion]string{}
 	if scanner, ok := c.store.(zoo.Scanner); ok {
 		for v, err := range scanner.ScanVersions(ctx) {
 			if err != nil {
 				return nil, err
 			}
-			listed[v] = true
+			listed[v.NamedVersion] = v.Stamp
 		}
 		return listed, nil
 	}
@@ -95,7 +101,7 @@ func (c *Catalogue) list(ctx context.Context) (map[zoo.NamedVersion]bool, error)
 	})
 	for i, versions := range found {
 		for _, version := range versions {
-			listed[zoo.NamedVersion{Name: names[i], Version: version}] = true
+			listed[zoo.NamedVersion{Name: names[i], Version: version}] = ""
 		}
 	}
 	return listed, err
@@ -118,14 +124,14 @@ func parallel(ctx context.Context, n int, do func(ctx context.Context, i int) er
 
 // found is what was read of a version.
 type found struct {
-	zoo.NamedVersion
+	zoo.StampedVersion
 	entry   zoo.Entry
 	problem string
 	description
 }
 
 // enter reads versions and enters them.
-func (c *Catalogue) enter(ctx context.Context, versions []zoo.NamedVersion) (bool, error) {
+func (c *Catalogue) enter(ctx context.Context, versions []zoo.StampedVersion) (bool, error) {
 	read := make([]*found, len(versions))
 	group, inner := errgroup.WithContext(ctx)
 	group.SetLimit(readers)
@@ -158,8 +164,8 @@ func (c *Catalogue) enter(ctx context.Context, versions []zoo.NamedVersion) (boo
 
 // read reads a version. What is neither a closure nor a dataset is entered too, and found by nobody. A version that cannot be
 // read now is nil, and tried again.
-func (c *Catalogue) read(ctx context.Context, v zoo.NamedVersion) *found {
-	f := &found{NamedVersion: v}
+func (c *Catalogue) read(ctx context.Context, v zoo.StampedVersion) *found {
+	f := &found{StampedVersion: v}
 	var err error
 	if f.entry, err = c.store.Version(ctx, v.Name, v.Version); err == nil {
 		if f.entry.ArtifactType != schema.MediaTypeClosure && f.entry.ArtifactType != schema.MediaTypeDataset {
@@ -183,23 +189,24 @@ func (c *Catalogue) read(ctx context.Context, v zoo.NamedVersion) *found {
 // insert enters a version, unless another process has.
 func insert(ctx context.Context, tx *sql.Tx, f *found) (bool, error) {
 	var id int64
-	var problem string
-	err := tx.QueryRowContext(ctx, "SELECT id, problem FROM object WHERE name = ? AND version = ?", f.Name, f.Version).Scan(&id, &problem)
+	var problem, digest, stamp string
+	err := tx.QueryRowContext(ctx, "SELECT id, problem, digest, stamp FROM object WHERE name = ? AND version = ?", f.Name, f.Version).Scan(&id, &problem, &digest, &stamp)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
 	case err != nil:
 		return false, err
-	case problem == f.problem:
-		return false, nil
-	default: // it was damaged, and has been repaired, or is damaged otherwise
+	case problem == f.problem && digest == f.entry.Digest.String():
+		_, err := tx.ExecContext(ctx, "UPDATE object SET stamp = ? WHERE id = ?", f.Stamp, id)
+		return stamp != f.Stamp, err
+	default: // it was damaged, and has been repaired, or is damaged otherwise; or the store is another one than it was
 		if err := forget(ctx, tx, id); err != nil {
 			return false, err
 		}
 	}
-	result, err := tx.ExecContext(ctx, `INSERT INTO object (name, version, kind, digest, entry, document, size, problem,
+	result, err := tx.ExecContext(ctx, `INSERT INTO object (name, version, stamp, kind, digest, entry, document, size, problem,
 		abi, created, correct, total, task, license, architecture, datasets, title, keywords, description)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		f.Name, f.Version, zoo.Kind(f.entry.ArtifactType), f.entry.Digest.String(), f.entry.Encode(), f.document, f.size, f.problem,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		f.Name, f.Version, f.Stamp, zoo.Kind(f.entry.ArtifactType), f.entry.Digest.String(), f.entry.Encode(), f.document, f.size, f.problem,
 		f.abi, f.created, f.correct, f.total, f.task, f.license, f.architecture, strings.Join(f.datasets, " "), f.title, f.keywords, f.details)
 	if err != nil {
 		return false, err

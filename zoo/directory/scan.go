@@ -6,25 +6,36 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
+	"strconv"
 
 	"github.com/reprise-ml/reprise/zoo"
 )
 
 // ScanVersions implements zoo.Scanner.
-func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.NamedVersion, error] {
-	return scan(ctx, s.disk, zoo.RefsPath, zoo.ScannedVersion)
+func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.StampedVersion, error] {
+	return scan(ctx, s.disk, zoo.RefsPath, func(path string, f fs.DirEntry) (zoo.StampedVersion, bool) {
+		v, ok := zoo.ScannedVersion(path)
+		if !ok {
+			return zoo.StampedVersion{}, false
+		}
+		info, err := f.Info()
+		if err != nil {
+			return zoo.StampedVersion{}, false // it went a moment ago
+		}
+		return zoo.StampedVersion{NamedVersion: v, Stamp: strconv.FormatInt(info.ModTime().UnixNano(), 36)}, true
+	})
 }
 
 // ScanReferrers implements zoo.Scanner.
 func (s *Store) ScanReferrers(ctx context.Context) iter.Seq2[zoo.Marker, error] {
-	return scan(ctx, s.disk, zoo.ReferrersPath, zoo.ScannedMarker)
+	return scan(ctx, s.disk, zoo.ReferrersPath, func(path string, _ fs.DirEntry) (zoo.Marker, bool) { return zoo.ScannedMarker(path) })
 }
 
 // errEnough ends a walk whose caller has enough.
 var errEnough = errors.New("enough")
 
 // scan yields what the files under a folder stand for.
-func scan[T any](ctx context.Context, d disk, folder string, of func(path string) (T, bool)) iter.Seq2[T, error] {
+func scan[T any](ctx context.Context, d disk, folder string, of func(path string, f fs.DirEntry) (T, bool)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		err := filepath.WalkDir(d.abs(folder), func(path string, f fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) {
@@ -37,7 +48,7 @@ func scan[T any](ctx context.Context, d disk, folder string, of func(path string
 			if err != nil {
 				return err
 			}
-			if one, ok := of(filepath.ToSlash(rel)); ok && !yield(one, nil) {
+			if one, ok := of(filepath.ToSlash(rel), f); ok && !yield(one, nil) {
 				return errEnough
 			}
 			return nil

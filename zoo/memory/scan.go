@@ -8,12 +8,12 @@ import (
 )
 
 // ScanVersions implements zoo.Scanner.
-func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.NamedVersion, error] {
+func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.StampedVersion, error] {
 	s.mu.Lock()
-	var all []zoo.NamedVersion
+	var all []zoo.StampedVersion
 	for path := range s.refs {
 		if v, ok := zoo.ScannedVersion(path); ok {
-			all = append(all, v)
+			all = append(all, zoo.StampedVersion{NamedVersion: v})
 		}
 	}
 	s.mu.Unlock()

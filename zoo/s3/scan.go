@@ -8,17 +8,20 @@ import (
 )
 
 // ScanVersions implements zoo.Scanner.
-func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.NamedVersion, error] {
-	return scan(ctx, s, zoo.RefsPath+"/", zoo.ScannedVersion)
+func (s *Store) ScanVersions(ctx context.Context) iter.Seq2[zoo.StampedVersion, error] {
+	return scan(ctx, s, zoo.RefsPath+"/", func(o listed) (zoo.StampedVersion, bool) {
+		v, ok := zoo.ScannedVersion(o.path)
+		return zoo.StampedVersion{NamedVersion: v, Stamp: o.ETag}, ok
+	})
 }
 
 // ScanReferrers implements zoo.Scanner.
 func (s *Store) ScanReferrers(ctx context.Context) iter.Seq2[zoo.Marker, error] {
-	return scan(ctx, s, zoo.ReferrersPath+"/", zoo.ScannedMarker)
+	return scan(ctx, s, zoo.ReferrersPath+"/", func(o listed) (zoo.Marker, bool) { return zoo.ScannedMarker(o.path) })
 }
 
 // scan yields what the objects under a folder stand for: a request for each thousand.
-func scan[T any](ctx context.Context, s *Store, folder string, of func(path string) (T, bool)) iter.Seq2[T, error] {
+func scan[T any](ctx context.Context, s *Store, folder string, of func(o listed) (T, bool)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -28,7 +31,7 @@ func scan[T any](ctx context.Context, s *Store, folder string, of func(path stri
 				yield(none, s.fail(folder, false, err))
 				return
 			}
-			if one, ok := of(o.path); ok && !yield(one, nil) {
+			if one, ok := of(o); ok && !yield(one, nil) {
 				return
 			}
 		}

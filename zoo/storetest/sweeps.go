@@ -169,7 +169,7 @@ var sweepTests = []test{
 		got := map[any]bool{}
 		for v, err := range scanner.ScanVersions(t.Context()) {
 			check(t, err)
-			got[v] = true
+			got[v.NamedVersion] = true
 		}
 		for m, err := range scanner.ScanReferrers(t.Context()) {
 			check(t, err)

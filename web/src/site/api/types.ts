@@ -72,8 +72,16 @@ export interface Summary {
   readonly verified: Verified;
   readonly engine: EngineSummary;
   readonly parents: readonly Parent[];
+  readonly withdrawn: Withdrawal | null;
   /** Why its documents cannot be shown; empty for nearly all. */
   readonly problem: string;
+}
+
+/** Why and when an object was taken back. It stays where it is, so that what refers to it can be checked. */
+export interface Withdrawal {
+  readonly reason: string;
+  /** RFC 3339. */
+  readonly created: string;
 }
 
 export interface EngineSummary {
@@ -88,6 +96,8 @@ export interface ClosureList {
   readonly total: number;
   readonly items: readonly Summary[];
   readonly facets: Readonly<Record<FacetName, readonly FacetValue[]>>;
+  /** Versions that the server has yet to read: there will be more. */
+  readonly unread: number;
 }
 
 export interface Reference {
@@ -128,6 +138,7 @@ export interface Version {
   readonly version: string;
   readonly digest: Digest;
   readonly created: string;
+  readonly withdrawn: Withdrawal | null;
 }
 
 /** A verification record that somebody left. An unsigned one says only that somebody says so. */
@@ -159,6 +170,7 @@ export interface ClosureDetail {
   readonly children: readonly Parent[];
   readonly verifications: readonly Verification[];
   readonly derivation: DerivationState;
+  readonly withdrawn: Withdrawal | null;
 }
 
 export interface CurvePoint {
@@ -206,12 +218,17 @@ export interface DatasetSummary {
   readonly size: number;
   /** Address of a sheet of samples; empty for tables. */
   readonly sample: string;
+  readonly withdrawn: Withdrawal | null;
+  /** Why its documents cannot be shown; empty for nearly all. */
+  readonly problem: string;
 }
 
 /** GET /api/v1/datasets */
 export interface DatasetList {
   readonly total: number;
   readonly items: readonly DatasetSummary[];
+  /** As of ClosureList. */
+  readonly unread: number;
 }
 
 export interface UsedBy {
@@ -227,6 +244,7 @@ export interface DatasetDetail {
   readonly manifest: ManifestReference;
   readonly dataset: Dataset;
   readonly usedBy: readonly UsedBy[];
+  readonly withdrawn: Withdrawal | null;
 }
 
 /** GET /api/v1/dataset/rows */

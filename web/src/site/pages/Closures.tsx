@@ -1,3 +1,4 @@
+import { useEffect } from "react";
 import type { FacetName, FacetValue } from "../api/types.ts";
 import { count, words } from "../state/format.ts";
 import { closureQuery, facetNames, pageSize, readSearch, type Search, searchPath, sorts } from "../state/query.ts";
@@ -29,6 +30,11 @@ export function Closures({ parameters }: { readonly parameters: URLSearchParams 
     api.closures(closureQuery(readSearch(new URL(address, "http://localhost").searchParams)), signal),
   );
   useTitle("");
+  useEffect(() => {
+    if (!value?.unread) return;
+    const timer = setTimeout(retry, 1000);
+    return () => clearTimeout(timer);
+  }, [value, retry]);
   const change = (part: Partial<Search>) => location.replace(searchPath({ ...search, page: 1, ...part }));
   const narrowed = search.q !== "" || Object.keys(search.facets).length > 0;
   return (
@@ -78,6 +84,9 @@ export function Closures({ parameters }: { readonly parameters: URLSearchParams 
           <p role="status" className="number">
             {value !== undefined && (value.total === 1 ? "1 closure" : `${count(value.total)} closures`)}
           </p>
+          {value !== undefined && value.unread > 0 && (
+            <p className="soft">The store is still being read: {count(value.unread)} more to come.</p>
+          )}
           {narrowed && (
             <Button kind="quiet" onClick={() => change({ q: "", facets: {} })}>
               Clear the search
