@@ -8,6 +8,7 @@ import { Text } from "../ui/Text.tsx";
 import { commandSession } from "./client.ts";
 import { Field } from "./Field.tsx";
 import { keepOwnerSecret, ownerSecret } from "./keys.ts";
+import { NextEngine } from "./NextEngine.tsx";
 import { Problem } from "./Problem.tsx";
 import type { SessionCommand, SessionDetail } from "./types.ts";
 
@@ -131,6 +132,9 @@ export function Owner({ detail, onDetail }: Props) {
         </div>
       )}
       {running && detail.hyperparameters.length > 0 && <Rates detail={detail} busy={busy !== undefined} send={send} />}
+      {running && (
+        <NextEngine next={Math.max(0, detail.step) + 1} last={detail.steps} busy={busy !== undefined} send={send} />
+      )}
       {publishable && (
         <form className="stack" onSubmit={publish}>
           <p>
