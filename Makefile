@@ -37,28 +37,40 @@ demo: web ## dataset, training, publishing, verifying, replaying, and the site t
 test: test-go test-web e2e ## everything that CI runs, but the linters
 
 .PHONY: test-go test-web e2e race
-test-go: tools
+test-go: tools engines
 	go test ./...
 
-race: tools
+race: tools engines
 	CGO_ENABLED=1 go test -race ./closure/... ./zoo/... ./runner/... ./schema/... ./api/... ./trainer/...
 
 test-web: web/node_modules
 	cd web && npm test
 
 # Browsers against real closures that the command line has just trained.
-e2e: web browsers
+e2e: web browsers engines
 	$(MAKE) build
 	web/e2e/run.sh npm run e2e
 
 .PHONY: screenshots
-screenshots: web browsers ## the pages, light, dark and on a phone, in bin/screenshots
+screenshots: web browsers engines ## the pages, light, dark and on a phone, in bin/screenshots
 	$(MAKE) build
 	web/e2e/run.sh npm run screenshots
 
 .PHONY: web
 web: web/node_modules ## the built site, which the command embeds
 	cd web && npm run build
+
+# Engines that our compiler did not make, built from source.
+.PHONY: engines
+engines: bin/engines/built ## those of fixtures/engines, in bin/engines
+
+bin/engines/built: fixtures/engines/node_modules $(shell git ls-files fixtures/engines)
+	cd fixtures/engines && node build.mjs $(CURDIR)/bin/engines
+	@touch $@
+
+fixtures/engines/node_modules: fixtures/engines/package-lock.json
+	cd fixtures/engines && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
 
 ## Set-up
 
@@ -179,7 +191,7 @@ test-distribution: ## the OCI distribution specification's own suite against the
 	@test -n "$(SUITE)" || (echo "make test-distribution SUITE=PROGRAM: name the suite, built from its sources" >&2; exit 2)
 	REPRISE_OCI_SUITE="$(abspath $(SUITE))" go test -count 1 -v -run TestDistributionSuite ./cmd/reprise
 
-test-webkit: web ## WebKitGTK computes the same digests
+test-webkit: web engines ## WebKitGTK computes the same digests
 	@command -v WebKitWebDriver >/dev/null && command -v Xvfb >/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq webkit2gtk-driver xvfb >/dev/null)
 	$(MAKE) build

@@ -36,7 +36,7 @@ func failures(t *testing.T, wasm []byte) []string {
 
 func TestConformance(t *testing.T) {
 	for name, wasm := range map[string][]byte{
-		"tiny": tiny{}.wasm(t), "k-means": fixtures.KMeans(fixtures.GlyphKMeans()),
+		"tiny": tiny{}.wasm(t), "idle": fixtures.Idle(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			if names := failures(t, wasm); names != nil {

@@ -29,7 +29,7 @@ func TestCompile(t *testing.T) {
 	d.refused(exitFailed, []string{"engine.wasm", "no such file"}, "compile", d.path("closure.yaml"), "-o", d.path("no/engine.wasm"))
 	t.Run("foreign", func(t *testing.T) {
 		d := &desk{t, d.dir}
-		d.write("kmeans.wasm", string(fixtures.KMeans(fixtures.GlyphKMeans())))
+		d.write("kmeans.wasm", string(fixtures.Idle()))
 		f := report[schema.CompileReport](d, schema.KindCompileReport, exitDone, "compile", d.write("kmeans.yaml", string(fixtures.Specification("kmeans"))))
 		if f.FLOPs != nil || f.Memory == 0 {
 			t.Errorf("%+v", f)

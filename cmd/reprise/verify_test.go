@@ -92,23 +92,6 @@ func TestChangedClaim(t *testing.T) {
 	d.done("replay", dir) // the training itself is as recorded
 }
 
-// A declared foreign engine passes by what is counted blindly.
-func TestForeignEngine(t *testing.T) {
-	d := withData(t)
-	d.write("kmeans.wasm", string(fixtures.KMeans(fixtures.GlyphKMeans())))
-	d.write("closure.yaml", string(fixtures.Specification("kmeans")))
-	d.done("engine", "check", d.path("kmeans.wasm"))
-	d.published()
-	r := report[schema.VerifyReport](d, schema.KindVerifyReport, exitDone, "verify", "glyphs-kmeans")
-	if r.Derivation != schema.Foreign || r.Claims[0].Metric != schema.MetricAccuracy || r.Claims[0].Verdict != schema.VerdictReproduced {
-		t.Errorf("%+v", r)
-	}
-	if o := d.done("verify", "glyphs-kmeans"); !strings.Contains(o.stdout, "Engine: foreign.") {
-		t.Errorf("%s", o.stdout)
-	}
-	d.done("replay", "glyphs-kmeans")
-}
-
 // The cheat claims everything, reads nothing and poses as derived. Verify and replay say why it is not believed.
 func TestCheatIsExposed(t *testing.T) {
 	d := withData(t)

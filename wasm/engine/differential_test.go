@@ -9,23 +9,49 @@ import (
 
 	"github.com/reprise-ml/reprise/fixtures"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm"
 	"github.com/reprise-ml/reprise/wasm/engine"
 )
+
+// compiled is the engine of a small network on glyphs.
+func compiled(t *testing.T) []byte {
+	t.Helper()
+	spec, err := schema.ReadSpecification("mlp.yaml", fixtures.Specification("mlp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	glyphs := &schema.Dataset{
+		Classes: fixtures.GlyphClasses(), Content: schema.DigestOf(nil),
+		Record: schema.RecordLayout{
+			Size:  785,
+			Input: schema.Field{DType: "u8", Shape: []int{28, 28, 1}}, Target: schema.Field{Offset: 784, DType: "u8", Shape: []int{}},
+		},
+		Splits: []schema.Split{{Name: "test", Records: 1000}, {Name: "train", Records: 1000}},
+	}
+	r, err := wasm.Resolve(spec, map[string]*schema.Dataset{schema.RoleTrain: glyphs, schema.RoleTest: glyphs})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := wasm.Compile(r, wasm.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return engine
+}
 
 // A whole training leaves the same memory with and without fuel, and never uses more than the section states.
 func TestFuelledTrainsAsTheOriginal(t *testing.T) {
 	const microbatches, steps = 2, 3
-	o := fixtures.KMeansOptions{Shape: []int{28, 28, 1}, Classes: 10, Clusters: 8, Microbatch: 8, Microbatches: microbatches}
-	wasm := fixtures.KMeans(o)
-	copied, err := engine.Fuelled(wasm)
+	original := compiled(t)
+	copied, err := engine.Fuelled(original)
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := engine.Parse(wasm)
+	e, err := engine.Parse(original)
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, labels := fixtures.Glyphs(1, o.Microbatch)
+	images, labels := fixtures.Glyphs(1, e.Section.Capacity)
 	train := func(r running) []byte {
 		fuel, _ := r.mod.ExportedGlobal(engine.FuelGlobal).(api.MutableGlobal)
 		call := func(export string, args ...uint64) {
@@ -37,7 +63,7 @@ func TestFuelledTrainsAsTheOriginal(t *testing.T) {
 				t.Fatalf("%s: %v", export, err)
 			}
 		}
-		n := uint64(o.Microbatch)
+		n := uint64(e.Section.Capacity)
 		call(engine.ExportInit, 42)
 		r.mod.Memory().Write(uint32(e.Section.Regions[schema.RegionInput].Offset), images)
 		r.mod.Memory().Write(uint32(e.Section.Regions[schema.RegionTarget].Offset), labels)
@@ -56,7 +82,7 @@ func TestFuelledTrainsAsTheOriginal(t *testing.T) {
 		memory, _ := r.mod.Memory().Read(0, r.mod.Memory().Size())
 		return memory
 	}
-	if !bytes.Equal(train(run(t, wasm)), train(run(t, copied))) {
+	if !bytes.Equal(train(run(t, original)), train(run(t, copied))) {
 		t.Error("the memories differ")
 	}
 }

@@ -33,12 +33,11 @@ func changed(t *testing.T, change func(s *schema.EngineSection)) []byte {
 }
 
 func TestParse(t *testing.T) {
-	wasm := fixtures.KMeans(fixtures.GlyphKMeans())
-	e, err := engine.Parse(wasm)
+	e, err := engine.Parse(fixtures.Idle())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Section.Capacity != 32 || len(e.Section.Parameters) != 2 {
+	if e.Section.Capacity != 4 || len(e.Section.Parameters) != 1 {
 		t.Errorf("section: %+v", e.Section)
 	}
 	if e.Memory%module.PageSize != 0 || e.Memory < int64(e.Section.Parameters[0].Bytes()) {

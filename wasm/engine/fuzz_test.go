@@ -18,7 +18,6 @@ import (
 // FuzzEngine: what is not refused can be rewritten, the copy reads back, and a runtime accepts the copy if and only if it
 // accepts the original.
 func FuzzEngine(f *testing.F) {
-	f.Add(fixtures.KMeans(fixtures.KMeansOptions{Shape: []int{8}, Classes: 2, Clusters: 2, Microbatch: 2, Microbatches: 1}))
 	f.Add(fixtures.Idle())
 	for _, h := range fixtures.Hostile() {
 		f.Add(h.Wasm)

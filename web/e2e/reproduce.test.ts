@@ -140,6 +140,12 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
     expect(text).toContain("an engine of its own");
   });
 
+  test("topics of documents, by an engine of another language: identical", async () => {
+    await open("lda");
+    expect((await reproduce("verify", 1)).kind).toBe("reproduced");
+    expect((await reproduce("replay", 2)).kind).toBe("identical");
+  });
+
   test("a changed claim: both numbers", async () => {
     await open("changed-claim");
     const { closure } = await detail("changed-claim");

@@ -13,7 +13,7 @@ mkdir -p "$work"
 
 "$reprise" --store "$work/store" -q demo --no-serve --data "$work/data"
 (cd "$root" && go test ./fixtures/golden -count 1 -run TestExport -export "$work/golden")
-(cd "$root" && go run ./web/e2e/prepare "$reprise" "$work/site" "$work/closures")
+(cd "$root" && go run ./web/e2e/prepare "$reprise" "$work/site" "$work/closures" bin/engines)
 
 "$reprise" --store "$work/site" --json serve --addr 127.0.0.1:0 >"$work/serve.json" &
 server=$!

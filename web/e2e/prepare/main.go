@@ -1,10 +1,10 @@
 // Command prepare fills a store with the closures that the browser tests of the site need: honest ones of an image and a
-// table classifier, one of an engine that is declared foreign, and three that must not pass: a changed claim, a cheating
+// table classifier, two of engines that are declared foreign, and three that must not pass: a changed claim, a cheating
 // engine, a damaged shard.
 //
-//	go run ./web/e2e/prepare REPRISE STORE WORK
+//	go run ./web/e2e/prepare REPRISE STORE WORK ENGINES
 //
-// REPRISE is the built command; the files that closures are made of go to the folder WORK.
+// REPRISE is the built command; the files that closures are made of go to the folder WORK; ENGINES holds those of make engines.
 package main
 
 import (
@@ -23,21 +23,21 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: prepare REPRISE STORE WORK")
+	if len(os.Args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: prepare REPRISE STORE WORK ENGINES")
 		os.Exit(2)
 	}
-	p := preparation{command: os.Args[1], store: os.Args[2], work: os.Args[3]}
+	p := preparation{command: os.Args[1], store: os.Args[2], work: os.Args[3], engines: os.Args[4]}
 	if err := p.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "prepare:", err)
 		os.Exit(1)
 	}
 }
 
-type preparation struct{ command, store, work string }
+type preparation struct{ command, store, work, engines string }
 
 func (p preparation) run() error {
-	for _, step := range []func() error{p.glyphs, p.table, p.foreign, p.changed, p.cheat, p.damaged} {
+	for _, step := range []func() error{p.glyphs, p.table, p.kmeans, p.lda, p.changed, p.cheat, p.damaged} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -138,11 +138,33 @@ func (p preparation) table() error {
 	return p.publish("table", fixtures.Specification("table"), nil)
 }
 
-func (p preparation) foreign() error {
-	if err := os.WriteFile(p.path("kmeans.wasm"), fixtures.KMeans(fixtures.GlyphKMeans()), 0o666); err != nil {
+func (p preparation) kmeans() error { return p.foreign("kmeans", "glyphs") }
+
+func (p preparation) lda() error {
+	var csv bytes.Buffer
+	if err := fixtures.WriteDocuments(&csv, 1, trainRecords); err != nil {
 		return err
 	}
-	return p.publish("kmeans", named("kmeans", "kmeans", "glyphs"), nil)
+	if err := os.WriteFile(p.path("documents.csv"), csv.Bytes(), 0o666); err != nil {
+		return err
+	}
+	err := p.reprise("dataset", "import", "csv", p.path("documents.csv"), "--name", "documents:1.0.0", "--header", "--test-fraction", "0.2")
+	if err != nil {
+		return err
+	}
+	return p.foreign("lda", "documents")
+}
+
+// foreign publishes a closure whose engine another compiler made.
+func (p preparation) foreign(name, dataset string) error {
+	engine, err := os.ReadFile(filepath.Join(p.engines, name+".wasm"))
+	if err != nil {
+		return fmt.Errorf("make engines builds it: %w", err)
+	}
+	if err := os.WriteFile(p.path(name+".wasm"), engine, 0o666); err != nil {
+		return err
+	}
+	return p.publish(name, named(name, name, dataset), nil)
 }
 
 func (p preparation) changed() error {
