@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Numbers for readers, as web/src/site/state/format.ts writes them. Only figures that no comparison depends on are rounded.
@@ -44,6 +45,18 @@ func compact(n int64) string {
 func byteCount(n int64) string {
 	text, unit := scaled(n, "B", "kB", "MB", "GB", "TB")
 	return text + " " + unit
+}
+
+var months = [...]string{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sept", "Oct", "Nov", "Dec"}
+
+// day is a time's day, in UTC; what is no time stays as it is, but not longer.
+func day(rfc3339 string) string {
+	t, err := time.Parse(time.RFC3339, rfc3339)
+	if err != nil {
+		return cutText(plain(rfc3339), 40)
+	}
+	year, month, d := t.UTC().Date()
+	return fmt.Sprintf("%d %s %d", d, months[month-1], year)
 }
 
 // scaled writes n in the largest unit that keeps it at or above one, in three digits where it is not the first.

@@ -66,6 +66,8 @@ func siteFiles() fs.FS {
 	return fstest.MapFS{
 		"index.html": {Data: []byte(`<!doctype html><html><head><title>Site</title><meta name="description" content="old"><script type="module" src="./assets/site-1.js"></script></head>` +
 			`<body><div id="root"></div></body></html>`)},
+		"list.html": {Data: []byte(`<!doctype html><html><head><title>List</title><script type="module" src="./assets/list-1.js"></script></head>` +
+			`<body><div id="root"></div></body></html>`)},
 		"assets/site-1.js": {Data: []byte(strings.Repeat("export const a = 1;\n", 200))},
 		"favicon.svg":      {Data: []byte("<svg/>")},
 		".secret":          {Data: []byte("hidden")},

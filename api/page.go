@@ -15,7 +15,6 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/reprise-ml/reprise/schema"
-	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
 
 //go:embed page.tmpl
@@ -26,7 +25,7 @@ var pageText string
 var pageTemplates = template.Must(template.Must(template.New("page").Funcs(template.FuncMap{
 	"plain": plain, "shape": shapeText, "short": func(d schema.Digest) string { return d.Short() }, "claim": claimText,
 	"fraction": fraction, "figure": figure,
-}).Funcs(frontFunctions).Parse(pageText + sessionsText)).Parse(frontText))
+}).Funcs(cardFunctions).Parse(pageText + sessionsText)).Parse(listsText))
 
 // page is what a page says to readers without JavaScript, and to those who only look at its head.
 type page struct {
@@ -36,8 +35,7 @@ type page struct {
 	Host               string // such as https://zoo.example
 	// First is the answer of the JSON interface that the site's script would ask for first.
 	First    any
-	Front    *frontPage
-	Datasets *datasetsPage
+	List     *listPage
 	Closure  *closurePage
 	Dataset  *datasetPage
 	Sessions *sessionsPage
@@ -70,9 +68,6 @@ func (p *page) FirstJSON() (template.JS, error) {
 	return template.JS(b.String()), nil //nolint:gosec // it is JSON, in an element that no browser runs
 }
 
-// datasetsPage lists what there is, on a page without JavaScript.
-type datasetsPage struct{ Datasets []DatasetSummary }
-
 type closurePage struct {
 	*ClosureAnswer
 	Document *schema.Closure
@@ -94,9 +89,9 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 	p := &page{Title: siteTitle, Description: siteDescription, Path: at}
 	var err error
 	switch {
-	case at == "/":
-		err = s.frontPage(c, p)
-	case at == "/d":
+	case at == closuresPath:
+		err = s.closuresPage(c, p)
+	case at == datasetsPath:
 		err = s.datasetsPage(c, p)
 	case at == "/about", at == "/sessions/new":
 	case at == "/sessions":
@@ -123,20 +118,11 @@ func (s *Service) pageAt(c *gin.Context, at string) (int, *page) {
 	if problem.Code == codeInvalid && problem.Status == http.StatusBadRequest {
 		problem.Status = http.StatusNotFound // an address is no form that was filled in wrongly
 	}
-	return problem.Status, &page{Title: problem.Title + " · " + siteTitle, Description: siteDescription, Missing: problem.Detail}
-}
-
-// datasetsMost is the number of datasets on a page without JavaScript.
-const datasetsMost = 200
-
-func (s *Service) datasetsPage(c *gin.Context, p *page) error {
-	list, err := s.findDatasets(c.Request.Context(), catalogue.Query{Limit: datasetsMost})
-	if err != nil {
-		return err
+	p = &page{Title: problem.Title + " · " + siteTitle, Description: siteDescription, Missing: problem.Detail}
+	if isList(at) {
+		p.List = &listPage{Title: "Nothing to see", Search: readSearch(at, nil), Problem: problem}
 	}
-	p.Datasets = &datasetsPage{list.Items}
-	p.Title = "Datasets · " + siteTitle
-	return nil
+	return problem.Status, p
 }
 
 func (s *Service) closurePage(c *gin.Context, p *page, reference string) error {
@@ -227,14 +213,18 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// render puts a page's text into the site's page.
+// render puts a page's text into the page of the site that it belongs to.
 func (s *site) render(p *page) ([]byte, error) {
+	into := s.app
+	if p.List != nil {
+		into = s.list
+	}
 	var b bytes.Buffer
-	b.WriteString(s.index.head)
+	b.WriteString(into.head)
 	if err := pageTemplates.ExecuteTemplate(&b, "head", p); err != nil {
 		return nil, err
 	}
-	b.WriteString(s.index.body)
+	b.WriteString(into.body)
 	body := "content"
 	if s.built {
 		body = "root"
@@ -242,7 +232,7 @@ func (s *site) render(p *page) ([]byte, error) {
 	if err := pageTemplates.ExecuteTemplate(&b, body, p); err != nil {
 		return nil, err
 	}
-	b.WriteString(s.index.tail)
+	b.WriteString(into.tail)
 	return b.Bytes(), nil
 }
 

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -106,7 +107,10 @@ func TestScenarios(t *testing.T) {
 		{"no method", http.MethodDelete, "/api/v1/closures", "", nil, 405, []string{`"code":"method-not-allowed"`}, nil},
 		{"no method on a page", http.MethodPut, "/c/points", "x", nil, 405, []string{`"code":"method-not-allowed"`}, nil},
 
-		{"front page", get, "/", "", nil, 200, []string{`<div id="root"><a class="skip"`, `src="/assets/site-1.js"`, "Letters, told apart", `<a href="/c/ada/letters:1.0.0">`, "4 closures", `<script type="application/json" id="first">{"total":4,`, `property="og:title"`}, []string{`content="old"`, "<title>Site"}},
+		{"front page", get, "/", "", nil, 200, []string{`<body><a class="skip"`, `src="/assets/list-1.js"`, "Letters, told apart", `<a href="/c/ada/letters:1.0.0">`, "4 closures", `property="og:title"`}, []string{"/assets/site-1.js", "<title>List", `id="first"`}},
+		{"a search of it", get, "/?q=points&sort=name", "", nil, 200, []string{"1 closure<", `value="points"`, `<option value="name" selected>`, `href="/">Clear the search`}, []string{"Letters, told apart"}},
+		{"list of datasets", get, "/d", "", nil, 200, []string{`src="/assets/list-1.js"`, `<a href="/d/glyphs:1.0.0">`, "Drawn letters", "2 datasets", `src="/api/v1/dataset/sheet`}, []string{"<select"}},
+		{"a search of datasets", get, "/d?q=letters&task=x", "", nil, 200, []string{"1 dataset<", `href="/d">Clear the search`}, nil},
 		{"closure's page", get, "/c/ada/letters", "", nil, 200, []string{"<title>Letters, told apart · Reprise</title>", `content="90.00 % · A baseline."`, `property="og:url" content="http://example.com/c/ada/letters@sha256:`, `property="og:image" content="http://example.com/api/v1/dataset/sheet?ref=glyphs%40sha256%3A`, "summary_large_image", "72 of 80 (90.00 %)", "conv2d", "/blobs/sha256/", "&lt;script&gt;alert(1)", "reprise verify ada/letters@sha256:"}, []string{"<script>alert"}},
 		{"permalink", get, "/c/grace/longer@" + child.String(), "", nil, 200, []string{"Trained for longer", "resumed from"}, nil},
 		{"dataset's page", get, "/d/glyphs:1.0.0", "", nil, 200, []string{"<title>Drawn letters · Reprise</title>", "/api/v1/dataset/sheet", "Used by"}, nil},
@@ -260,19 +264,39 @@ func TestDamagedDataset(t *testing.T) {
 	if err := w.store.DeleteBlob(t.Context(), w.zoo.Glyphs.Digest); err != nil {
 		t.Fatal(err)
 	}
-	w.serve(w.store, nil)
+	w.serve(w.store, siteFiles())
 	list := read[api.DatasetList](w, "/api/v1/datasets")
 	if list.Total != 2 || list.Items[0].Name != "glyphs" || list.Items[0].Title != "" || !strings.Contains(list.Items[0].Problem, "manifest") || list.Items[1].Problem != "" {
 		t.Errorf("%+v", list)
 	}
-	if page := w.request(http.MethodGet, "/d", "").Body.String(); !strings.Contains(page, "<code>glyphs:1.0.0</code> damaged") {
-		t.Error(page)
+	if out := w.request(http.MethodGet, "/d", ""); out.Code != http.StatusOK || strings.Count(out.Body.String(), ">Damaged<") != 1 {
+		t.Errorf("%d %s", out.Code, out.Body)
+	}
+	if out := w.request(http.MethodGet, "/d/glyphs", ""); out.Code != http.StatusInternalServerError || !strings.Contains(out.Body.String(), "Nothing to see") {
+		t.Errorf("%d %s", out.Code, out.Body)
 	}
 }
 
+// A list that cannot be shown says why, in the page of a list.
+func TestListProblem(t *testing.T) {
+	w := newWorld(t, siteFiles())
+	w.serve(silent{w.store}, siteFiles())
+	for _, address := range []string{"/", "/d"} {
+		out := w.request(http.MethodGet, address, "")
+		if out.Code != http.StatusInternalServerError || !strings.Contains(out.Body.String(), `role="alert"`) || !strings.Contains(out.Body.String(), "/assets/list-1.js") {
+			t.Errorf("%s: %d %s", address, out.Code, out.Body)
+		}
+	}
+}
+
+// silent is a store that cannot say what it has.
+type silent struct{ zoo.Store }
+
+func (silent) Names(context.Context) ([]string, error) { return nil, errors.New("out of order") }
+
 // What was withdrawn says so wherever it is listed.
 func TestWithdrawn(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, siteFiles())
 	w.publish("points", "1.0.0", apitest.Sample{Specification: "table"})
 	want := &api.Withdrawal{Reason: "Wrong labels.", Created: "2026-02-01T00:00:00Z"}
 	for _, name := range []string{"points", "glyphs"} {
@@ -297,6 +321,13 @@ func TestWithdrawn(t *testing.T) {
 	}
 	if other := datasets.Items[1].Withdrawn; other != nil {
 		t.Errorf("%+v", other)
+	}
+	for address, says := range map[string]string{
+		"/": "Withdrawn on 1 Feb 2026: <bdi", "/d": "Withdrawn on 1 Feb 2026: <bdi", "/c/points": "Withdrawn on 1 Feb 2026:", "/d/glyphs": "Withdrawn on 1 Feb 2026:",
+	} {
+		if page := w.request(http.MethodGet, address, "").Body.String(); !strings.Contains(page, says) || !strings.Contains(page, want.Reason) {
+			t.Errorf("%s: %s", address, page)
+		}
 	}
 }
 

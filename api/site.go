@@ -16,25 +16,28 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 )
 
-const indexFile = "index.html"
+// Pages of the built site: what its script draws, and the lists, which the server draws.
+const (
+	indexFile = "index.html"
+	listFile  = "list.html"
+)
 
-// rootElement is what the site's script draws into, or takes over as the server drew it.
+// rootElement is where the text of a page goes.
 const rootElement = `<div id="root"></div>`
 
-// site is the files of the built site, kept compressed, and its page cut where a page's own text goes in. Without a build, a
-// plain page takes its place.
+// site is the files of the built site, kept compressed, and its pages cut where a page's own text goes in. Without a build, a
+// plain page takes their place.
 type site struct {
-	files fs.FS
-	built bool
-	index index
+	files     fs.FS
+	built     bool
+	app, list frame
 
 	mu     sync.Mutex
 	assets map[string]*asset
 }
 
-// index is the site's page: head ends before </head>, body before the element that the site's script draws
-// into, and tail begins behind it.
-type index struct{ head, body, tail string }
+// frame is a page without its text: head ends before </head>, body before the root element, and tail begins behind it.
+type frame struct{ head, body, tail string }
 
 // asset is a file that is served.
 type asset struct {
@@ -52,13 +55,24 @@ const plainIndex = `<!doctype html><html lang="en"><head><meta charset="utf-8"><
 	`<body><p>This is what pages say without scripts: the site was not built into this program. Build it with <code>make web build</code>, then start it again.</p></body></html>`
 
 func newSite(files fs.FS) *site {
-	s := &site{files: files, assets: map[string]*asset{}}
-	text := plainIndex
-	if files != nil {
-		if b, err := fs.ReadFile(files, indexFile); err == nil {
-			s.built, text = true, string(b)
-		}
+	s := &site{files: files, assets: map[string]*asset{}, app: cutPage(plainIndex), list: cutPage(plainIndex)}
+	if files == nil {
+		return s
 	}
+	app, err := fs.ReadFile(files, indexFile)
+	if err != nil {
+		return s
+	}
+	list, err := fs.ReadFile(files, listFile)
+	if err != nil {
+		return s
+	}
+	s.built, s.app, s.list = true, cutPage(string(app)), cutPage(string(list))
+	return s
+}
+
+// cutPage takes a page apart, without the title and the description that it was built with.
+func cutPage(text string) frame {
 	// Pages lie at any depth, so what a page names it names from the root.
 	text = strings.NewReplacer(`="./`, `="/`).Replace(text)
 	text = descriptionElement.ReplaceAllLiteralString(titleElement.ReplaceAllLiteralString(text, ""), "")
@@ -71,8 +85,7 @@ func newSite(files fs.FS) *site {
 		body, tail, _ = strings.Cut(rest, "</body>")
 		tail = "</body>" + tail
 	}
-	s.index = index{head: head, body: "</head>" + body, tail: tail}
-	return s
+	return frame{head: head, body: "</head>" + body, tail: tail}
 }
 
 // contentTypes are told by the ending of a name, and never guessed from content.
@@ -84,7 +97,7 @@ var contentTypes = map[string]string{
 
 // asset reads a file once; nil is what is not there.
 func (s *site) asset(name string) *asset {
-	if s.files == nil || name == indexFile || !fs.ValidPath(name) || strings.HasPrefix(path.Base(name), ".") {
+	if s.files == nil || name == indexFile || name == listFile || !fs.ValidPath(name) || strings.HasPrefix(path.Base(name), ".") {
 		return nil
 	}
 	s.mu.Lock()

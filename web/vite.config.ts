@@ -9,12 +9,15 @@ export default defineConfig({
     // The site's policy lets fonts and scripts come from the server alone, never from data: addresses.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { site: "index.html", testpage: "testpage.html" } },
+    rolldownOptions: { input: { site: "index.html", list: "list.html", testpage: "testpage.html" } },
   },
-  // For work on the site: npm run dev, beside reprise serve.
+  // For work on the site: npm run dev, beside reprise serve, which draws the lists with the assets that were built into it.
   server: {
     proxy: Object.fromEntries(
-      ["/api", "/blobs"].map((path) => [path, process.env.REPRISE_SERVER ?? "http://127.0.0.1:8080"]),
+      ["/api", "/blobs", "^/(d/?)?(\\?.*)?$", "^/assets/list-"].map((path) => [
+        path,
+        process.env.REPRISE_SERVER ?? "http://127.0.0.1:8080",
+      ]),
     ),
   },
 });

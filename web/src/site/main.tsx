@@ -1,10 +1,9 @@
 import { StrictMode } from "react";
-import { createRoot, hydrateRoot } from "react-dom/client";
+import { createRoot } from "react-dom/client";
 import { App } from "./App.tsx";
 import { Api } from "./api/client.ts";
 import { First } from "./state/first.ts";
 import { Location } from "./state/location.ts";
-import { askedFor } from "./state/query.ts";
 import { ThemeChoice } from "./state/theme.ts";
 import "./ui/tokens.css";
 import "./ui/base.css";
@@ -20,19 +19,8 @@ const site = {
   ...(written && { first: new First(location.route, written) }),
 };
 
-// What a visitor chose or typed in the page that the server drew, before this script was there.
-const form = document.querySelector<HTMLFormElement>("form#search");
-const asked = form && askedFor(location.route, new FormData(form));
-
-function ready(): void {
-  if (asked) location.replace(asked);
-  performance.mark("ready"); // bench/front.test.ts measures when
-}
-
-const app = (
+createRoot(root).render(
   <StrictMode>
-    <App site={site} onReady={ready} />
-  </StrictMode>
+    <App site={site} />
+  </StrictMode>,
 );
-if (form) hydrateRoot(root, app);
-else createRoot(root).render(app);

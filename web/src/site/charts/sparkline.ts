@@ -1,4 +1,4 @@
-// The little curve of a card: points of an SVG path.
+// A little curve: points of an SVG path. The server draws those of cards (api/cards.go).
 
 export interface Box {
   readonly width: number;
@@ -9,19 +9,11 @@ export interface Box {
   readonly end: number;
 }
 
-/** Size of the drawing, in its own units; at its end is room for a repeat sign. */
-export const box: Box = { width: 320, height: 72, margin: 8, end: 32 };
-
-/** Lines of a staff, as their heights. */
-export const staff: readonly number[] = [0, 1, 2, 3, 4].map(
-  (i) => box.margin + (i * (box.height - 2 * box.margin)) / 4,
-);
-
 /**
  * A path through the losses, on a logarithmic scale, because losses fall by factors. Values that are no positive numbers
  * are left out; fewer than two leave nothing to draw.
  */
-export function sparklinePath(curve: readonly number[], { width, height, margin, end }: Box = box): string {
+export function sparklinePath(curve: readonly number[], { width, height, margin, end }: Box): string {
   const values = curve.filter((v) => Number.isFinite(v) && v > 0).map(Math.log);
   if (values.length < 2) return "";
   const low = Math.min(...values);

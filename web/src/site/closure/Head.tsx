@@ -53,7 +53,7 @@ export function Head({ detail, derivation, curve }: Props) {
             </span>
           )}
         </p>
-        <Verified state={stateOf(detail, derivation)} />
+        <Verified state={stateOf(detail, derivation)} withdrawn={detail.withdrawn !== null} />
       </div>
       {claim !== undefined && (
         <div className="head-figures">

@@ -31,6 +31,9 @@ export function Lineage({ detail }: { readonly detail: ClosureDetail }) {
           },
           { name: "Digest", cell: (v) => <Digest digest={v.digest} short picture /> },
           { name: "Made", cell: (v) => day(v.created) },
+          ...(versions.some((v) => v.withdrawn !== null)
+            ? [{ name: "Withdrawn", cell: (v: Version) => v.withdrawn && <Text max={200}>{v.withdrawn.reason}</Text> }]
+            : []),
         ]}
         rows={versions}
         rowKey={(v) => v.version}

@@ -17,6 +17,7 @@ import { Boundary } from "../ui/Boundary.tsx";
 import { Card } from "../ui/Card.tsx";
 import { Loading } from "../ui/Status.tsx";
 import { clip } from "../ui/Text.tsx";
+import { Withdrawn } from "../ui/Withdrawn.tsx";
 import { Unloaded } from "./Missing.tsx";
 import "./closure.css";
 
@@ -64,6 +65,7 @@ function Shown({ detail }: { readonly detail: ClosureDetail }) {
         </ul>
       </nav>
       <div className="page closure">
+        {detail.withdrawn !== null && <Withdrawn withdrawal={detail.withdrawn} />}
         <div className="closure-main">
           <Later id="reproduce" what="what reproduces" className="closure-reproduce">
             <Reproduce closure={detail} />

@@ -14,6 +14,7 @@ import { Link } from "../ui/Link.tsx";
 import { Loading } from "../ui/Status.tsx";
 import { Table } from "../ui/Table.tsx";
 import { clip, Text } from "../ui/Text.tsx";
+import { Withdrawn } from "../ui/Withdrawn.tsx";
 import { Unloaded } from "./Missing.tsx";
 import "./closure.css";
 import { Cover } from "../ui/Cover.tsx";
@@ -47,6 +48,7 @@ function Shown({ detail }: { readonly detail: DatasetDetail }) {
         )}
       </Cover>
       <div className="page closure">
+        {detail.withdrawn !== null && <Withdrawn withdrawal={detail.withdrawn} />}
         <div className="closure-main">
           <Contents detail={detail} />
           <Classes dataset={dataset} />

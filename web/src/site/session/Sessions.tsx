@@ -8,7 +8,7 @@ import { Empty, Failed, Loading } from "../ui/Status.tsx";
 import { listSessions } from "./client.ts";
 import { SessionCard } from "./SessionCard.tsx";
 import { isLive } from "./types.ts";
-import "../pages/closures.css";
+import "../ui/cards.css";
 import "./session.css";
 
 /** Milliseconds between two looks at the list. */

@@ -1,6 +1,5 @@
 // The answer that the server wrote into the page, so that the page can be drawn without asking for it.
 
-import { readSearch, searchPath } from "./query.ts";
 import type { Route } from "./route.ts";
 
 export class First {
@@ -23,12 +22,5 @@ export class First {
 
 /** What a page asks for first, as its useLoaded names it. */
 function keyOf(route: Route): string | undefined {
-  switch (route.page) {
-    case "closures":
-      return searchPath(readSearch(route.search));
-    case "closure":
-      return route.ref;
-    default:
-      return undefined;
-  }
+  return route.page === "closure" ? route.ref : undefined;
 }

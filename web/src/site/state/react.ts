@@ -54,13 +54,3 @@ export function useLoaded<T>(
 function initial<T>(key: string, value: T | undefined): { key: string; value: T } | undefined {
   return value === undefined ? undefined : { key, value };
 }
-
-/** The value as it was when it last stood still for so many milliseconds. */
-export function useSettled<T>(value: T, milliseconds: number): T {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), milliseconds);
-    return () => clearTimeout(timer);
-  }, [value, milliseconds]);
-  return settled;
-}

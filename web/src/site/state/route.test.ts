@@ -1,12 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { closurePath, datasetPath, parseRoute, refOf } from "./route.ts";
+import { closurePath, datasetPath, isDrawn, parseRoute, refOf } from "./route.ts";
 
 describe("addresses of pages", () => {
   test.each([
-    ["/", { page: "closures" }],
-    ["", { page: "closures" }],
-    ["/d", { page: "datasets" }],
-    ["/d/", { page: "datasets" }],
     ["/about", { page: "about" }],
     ["/c/glyphs-cnn", { page: "closure", ref: "glyphs-cnn" }],
     ["/c/glyphs-cnn:1.0.0", { page: "closure", ref: "glyphs-cnn:1.0.0" }],
@@ -24,6 +20,11 @@ describe("addresses of pages", () => {
     expect(parseRoute(closurePath(ref))).toEqual({ page: "closure", ref });
     expect(parseRoute(datasetPath(ref))).toEqual({ page: "dataset", ref });
   });
+});
+
+test("lists are pages that the server draws", () => {
+  expect(["/", "/?q=a", "/d", "/d/", "/d?q=a", "/#main"].filter((address) => !isDrawn(address))).toEqual([]);
+  expect(["/about", "/d/glyphs", "/datasets", "/c/d"].filter(isDrawn)).toEqual([]);
 });
 
 test("a reference names the version, else the digest", () => {

@@ -1,9 +1,7 @@
 // Addresses of pages, as values. A reference is name, name:version or name@digest, as on the command line.
 
 export type Route =
-  | { readonly page: "closures"; readonly search: URLSearchParams }
   | { readonly page: "closure"; readonly ref: string }
-  | { readonly page: "datasets"; readonly search: URLSearchParams }
   | { readonly page: "dataset"; readonly ref: string }
   | { readonly page: "sessions" }
   | { readonly page: "start"; readonly search: URLSearchParams }
@@ -16,8 +14,6 @@ export type Route =
 export function parseRoute(path: string, search = ""): Route {
   const parameters = new URLSearchParams(search);
   const trimmed = path.replace(/\/+$/, "");
-  if (trimmed === "") return { page: "closures", search: parameters };
-  if (trimmed === "/d") return { page: "datasets", search: parameters };
   if (trimmed === "/about") return { page: "about" };
   if (trimmed === "/sessions") return { page: "sessions" };
   if (trimmed === "/sessions/new") return { page: "start", search: parameters };
@@ -25,6 +21,11 @@ export function parseRoute(path: string, search = ""): Route {
   const ref = found?.[2] === undefined ? undefined : decode(found[2]);
   if (found === null || ref === undefined) return { page: "missing", path };
   return { page: pages[found[1] as keyof typeof pages], ref };
+}
+
+/** Tells the lists, which the server draws (src/lists), from the site's own pages. */
+export function isDrawn(address: string): boolean {
+  return /^\/(d\/?)?([?#]|$)/.test(address);
 }
 
 const pages = { c: "closure", d: "dataset", s: "session", join: "join" } as const;

@@ -3,6 +3,18 @@
 
 export type Theme = "light" | "dark" | "system";
 
+/** The order in which a button leads through them. */
+export const themeAfter: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
+
+export const themeNames: Readonly<Record<Theme, string>> = { system: "Auto", light: "Light", dark: "Dark" };
+
+/** What is filled of the circle on the button: a half, nothing, all. */
+export const themeIcons: Readonly<Record<Theme, string>> = {
+  system: "M10 2.5a7.5 7.5 0 0 1 0 15z",
+  light: "",
+  dark: "M10 2.5a7.5 7.5 0 0 1 0 15 7.5 7.5 0 0 1 0-15z",
+};
+
 const key = "reprise.theme";
 
 export class ThemeChoice {

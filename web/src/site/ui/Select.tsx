@@ -1,7 +1,6 @@
 import "./select.css";
 
 interface Props {
-  /** Names the choice in the form "search", which works before and without the site's script. */
   readonly name: string;
   readonly label: string;
   readonly value: string;
@@ -13,7 +12,7 @@ export function Select({ name, label, value, options, onChange }: Props) {
   return (
     <div className="select">
       <label htmlFor={name}>{label}</label>
-      <select id={name} name={name} form="search" value={value} onChange={(event) => onChange(event.target.value)}>
+      <select id={name} name={name} value={value} onChange={(event) => onChange(event.target.value)}>
         {options.map((option) => (
           <option key={option.value} value={option.value}>
             {option.label}

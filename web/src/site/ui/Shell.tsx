@@ -1,18 +1,18 @@
 import { type ReactNode, useEffect, useRef } from "react";
 import { useRoute, useSite, useTheme } from "../state/react.ts";
-import type { Theme } from "../state/theme.ts";
+import { themeAfter, themeIcons, themeNames } from "../state/theme.ts";
 import { Link } from "./Link.tsx";
 import { Mark } from "./Mark.tsx";
 import "./shell.css";
 
 const places = [
-  { href: "/", label: "Closures", pages: ["closures", "closure"] },
-  { href: "/d", label: "Datasets", pages: ["datasets", "dataset"] },
+  { href: "/", label: "Closures", pages: ["closure"] },
+  { href: "/d", label: "Datasets", pages: ["dataset"] },
   { href: "/sessions", label: "Sessions", pages: ["sessions", "start", "session", "join"] },
   { href: "/about", label: "About", pages: ["about"] },
 ];
 
-/** What surrounds every page. */
+/** What surrounds every page; the server draws the same around lists (api/lists.tmpl). */
 export function Shell({ children }: { readonly children: ReactNode }) {
   const route = useRoute();
   const main = useRef<HTMLElement>(null);
@@ -58,9 +58,6 @@ export function Shell({ children }: { readonly children: ReactNode }) {
   );
 }
 
-const next: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" };
-const themeNames: Readonly<Record<Theme, string>> = { system: "Auto", light: "Light", dark: "Dark" };
-
 function ThemeButton() {
   const { theme: choice } = useSite();
   const theme = useTheme();
@@ -68,13 +65,12 @@ function ThemeButton() {
     <button
       type="button"
       className="top-theme"
-      onClick={() => choice.set(next[choice.get()])}
+      onClick={() => choice.set(themeAfter[choice.get()])}
       aria-label={`Colours: ${themeNames[theme]}. Change`}
     >
       <svg viewBox="0 0 20 20" aria-hidden="true">
         <circle cx="10" cy="10" r="7.5" fill="none" stroke="currentColor" strokeWidth="1.6" />
-        {theme === "system" && <path d="M10 2.5a7.5 7.5 0 0 1 0 15z" fill="currentColor" />}
-        {theme === "dark" && <circle cx="10" cy="10" r="7.5" fill="currentColor" />}
+        <path d={themeIcons[theme]} fill="currentColor" />
       </svg>
       <span aria-hidden="true">{themeNames[theme]}</span>
     </button>

@@ -11,11 +11,12 @@ export const derivations: Readonly<Record<DerivationState, { label: string; tone
 };
 
 /** Who has verified a closure: signed records, which say who, apart from visitors' unsigned ones. */
-export function Verified({ state }: { readonly state: State }) {
+export function Verified({ state, withdrawn }: { readonly state: State; readonly withdrawn: boolean }) {
   const { signed, unsigned } = state;
   const derivation = derivations[state.derivation] ?? derivations.unchecked;
   return (
     <span className="verified">
+      {withdrawn && <Badge tone="bad">Withdrawn</Badge>}
       {signed > 0 && (
         <Badge tone="good">
           <Mark />
