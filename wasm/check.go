@@ -109,6 +109,21 @@ func (p *problems) innerRule(a schema.Algorithm, rule kernel.Rule) {
 	}
 }
 
+// From leastNormalized examples on, statistics of a microbatch train as well as those of a batch. mostNormalized bounds the
+// tile that all of them make.
+const (
+	leastNormalized = 8
+	mostNormalized  = 256
+)
+
+// normalized checks that a batch norm sees enough examples, and not too many at once.
+func (p *problems) normalized(a schema.Algorithm, g *graph.Graph) {
+	if n := a.InnerBatch(); g.Normalizes() && (n < leastNormalized || n > mostNormalized) {
+		p.add("algorithm.microbatchSize", "%s takes mean and variance of %d examples; it needs microbatches (or parts of them, with local steps) of %d to %d. Take 16 or 32",
+			graph.BatchNorm, n, leastNormalized, mostNormalized)
+	}
+}
+
 // maxLayers keeps the time to compile within reason, whatever a closure brings.
 const maxLayers = 1000
 

@@ -53,6 +53,7 @@ func prepare(r schema.Resolved) (*plan, error) {
 		return nil, err
 	}
 	p.innerRule(r.Algorithm, rule)
+	p.normalized(r.Algorithm, g)
 	if err := p.invalid(); err != nil {
 		return nil, err
 	}

@@ -120,7 +120,12 @@ func TestSection(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			count, rates, sums := 0, 0, 0
+			count, rates, sums, averages := 0, 0, 0, 0
+			for _, n := range g.Nodes {
+				for _, a := range n.Averages {
+					averages += schema.Elements(a.Shape)
+				}
+			}
 			for _, p := range s.Parameters {
 				count += schema.Elements(p.Shape)
 			}
@@ -134,8 +139,12 @@ func TestSection(t *testing.T) {
 					sums += g.Count
 				}
 			}
-			if want := g.ParameterCount(); count != want || sums != want || rates != len(s.Parameters) {
-				t.Errorf("%d values and %d sums of %d, %d rates of %d tensors", count, sums, want, rates, len(s.Parameters))
+			trained := 0
+			for _, n := range g.Nodes {
+				trained += len(n.Parameters)
+			}
+			if want := g.ParameterCount(); count != want+averages || sums != want || rates != trained {
+				t.Errorf("%d values and %d sums of %d and %d averages, %d rates of %d tensors", count, sums, want, averages, rates, trained)
 			}
 			end := 0
 			for _, region := range s.Regions {

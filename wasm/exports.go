@@ -129,6 +129,11 @@ func (a *assembly) count(c *asm.Code, end asm.Local) {
 func (a *assembly) zero(c *asm.Code, n asm.Local) {
 	store(c, asm.I64Store, a.head.LossSum, func() { c.I64(0) })
 	store(c, asm.I64Store, a.head.Correct, func() { c.I64(0) })
+	for _, n := range a.nodes {
+		if a.averages[n.Node] != nil {
+			n.Averages.Clear(c)
+		}
+	}
 	record := a.train.Record.Input.Bytes()
 	c.Get(n)
 	c.I32(record)
@@ -265,6 +270,11 @@ func (a *assembly) accumulate(schedule kernel.Fn) {
 		}
 		call(c, quantise)
 		leave()
+		for _, n := range a.nodes {
+			if a.averages[n.Node] != nil {
+				n.Averages.Commit(c)
+			}
+		}
 		if a.local != nil {
 			add(c, a.segment[schema.SegmentMicrobatches], func() { c.I64(1) })
 		}
@@ -346,7 +356,29 @@ func (a *assembly) apply(schedule kernel.Fn) {
 		a.guard(c, nil)
 		c.Get(p[0])
 		call(c, update)
+		if len(a.averages) > 0 {
+			a.average(c, p[0])
+		}
 	})
+}
+
+// average moves the running averages of a step after the first, unless there is a status on the stack, which it leaves there.
+func (a *assembly) average(c *asm.Code, step asm.Local) {
+	status := c.Local(asm.I32)
+	c.Tee(status)
+	c.Op(asm.I32Eqz)
+	c.Get(step)
+	c.I64(0)
+	c.Op(asm.I64Ne, asm.I32And)
+	c.If(func() {
+		for _, n := range a.nodes {
+			if a.averages[n.Node] != nil {
+				n.Averages.Apply(c)
+			}
+		}
+	})
+	c.Get(status)
+	c.Release(status)
 }
 
 // initialise emits init: parameters from the seed, state as before the first step.
@@ -361,6 +393,9 @@ func (a *assembly) initialise() {
 			store(c, asm.I32Store, k.Exponent, func() { c.I32(kernel.NoExponent) })
 		}
 		for _, k := range a.parameters {
+			kernel.Initialize(c, fill, k)
+		}
+		for _, k := range a.averaged {
 			kernel.Initialize(c, fill, k)
 		}
 	})

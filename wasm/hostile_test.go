@@ -108,6 +108,16 @@ func TestHostileSpecifications(t *testing.T) {
 			a := r.Model.Layers[0].Attributes
 			a["kernel"], a["padding"], a["filters"] = 1e6, 999999.0, 65536.0
 		}, "model.layers[0].conv2d"},
+		{"statistics of few examples", kind(1, "batch-norm"), "algorithm.microbatchSize"},
+		{"an epsilon of zero", func(r *schema.Resolved) {
+			kind(1, "batch-norm")(r)
+			r.Model.Layers[1].Attributes = map[string]any{"epsilon": 0.0}
+		}, "model.layers[1].batch-norm.epsilon"},
+		{"statistics of too many examples", func(r *schema.Resolved) {
+			kind(1, "batch-norm")(r)
+			r.Algorithm.MicrobatchSize, r.Algorithm.BatchSize = 1<<16, 1<<16
+		}, "algorithm.microbatchSize"},
+		{"a pool of a row", kind(3, "global-average-pool"), "model.layers[3].global-average-pool"},
 		{"an input that is no layer", inputs(2, "x"), "model.layers[2].inputs[0]"},
 		{"a layer that reads itself", inputs(1, "maxpool1"), "model.layers[1].inputs[0]"},
 		{"a later layer as input", inputs(1, "input", "flatten1"), "model.layers[1].inputs[1]"},

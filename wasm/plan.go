@@ -29,7 +29,9 @@ type plan struct {
 	nodes      []*kernel.Node
 	sums       [][]kernel.GradientSum // behind each node's backward pass
 	parameters []kernel.Parameter
-	shared     []int // addresses of the optimizer's shared scalars
+	averages   map[*graph.Node]*kernel.Averages
+	averaged   []kernel.Parameter // the averages' tensors, as initialisers see them
+	shared     []int              // addresses of the optimizer's shared scalars
 	hyper      map[string]int
 
 	input   kernel.Input
@@ -48,7 +50,7 @@ const slack = 16
 func newPlan(r schema.Resolved, g *graph.Graph, train schema.ResolvedDataset, rule kernel.Rule) *plan {
 	p := &plan{
 		resolved: r, graph: g, train: train, rule: rule,
-		tile:    kernel.TileOf(r.Algorithm.InnerBatch()),
+		tile:    kernel.TileFor(g, r.Algorithm.InnerBatch()),
 		hyper:   map[string]int{},
 		region:  map[string]int{},
 		segment: map[string]int{},
@@ -67,6 +69,7 @@ func newPlan(r schema.Resolved, g *graph.Graph, train schema.ResolvedDataset, ru
 		p.context.Example = m.alloc(4, 4)
 	}
 	p.head.First, p.head.Count = p.context.Example, m.alloc(4, 4)
+	p.context.Count = p.head.Count
 	p.head.LossSum, p.head.Correct = m.alloc(8, 8), m.alloc(8, 8)
 	p.tensors(m)
 	p.hyperparameters(m)
@@ -89,7 +92,6 @@ func (p *plan) tensors(m *memory) {
 		*list = append(*list, t)
 		return t.Offset
 	}
-	bias := "zeros"
 	for _, n := range p.graph.Nodes {
 		for _, gp := range n.Parameters {
 			rows, cols := 1, schema.Elements(gp.Shape)
@@ -98,14 +100,26 @@ func (p *plan) tensors(m *memory) {
 			}
 			k := kernel.Parameter{
 				Name: n.Name + "." + gp.Name, Shape: gp.Shape, Rows: rows, Cols: cols, GradStride: (cols + 3) / 4 * 4,
-				FanIn: gp.FanIn, FanOut: gp.FanOut, Initializer: p.resolved.Algorithm.Initializer, Decayed: !gp.Bias,
+				FanIn: gp.FanIn, FanOut: gp.FanOut, Initializer: gp.InitializedBy(p.resolved.Algorithm.Initializer), Decayed: !gp.Bias,
 				Index: len(p.parameters),
-			}
-			if gp.Bias {
-				k.Initializer = bias
 			}
 			k.Value = tensor(&p.section.Parameters, k.Name, "f32", gp.Shape...)
 			p.parameters = append(p.parameters, k)
+		}
+	}
+	p.averages = map[*graph.Node]*kernel.Averages{}
+	for _, n := range p.graph.Nodes {
+		var at []int
+		for _, gp := range n.Averages {
+			k := kernel.Parameter{Name: n.Name + "." + gp.Name, Rows: 1, Cols: schema.Elements(gp.Shape), Initializer: gp.Initializer}
+			k.Value = tensor(&p.section.Parameters, k.Name, "f32", gp.Shape...)
+			p.averaged = append(p.averaged, k)
+			at = append(at, k.Value)
+		}
+		if n.Kind == graph.BatchNorm {
+			p.averages[n] = &kernel.Averages{
+				Channels: schema.Elements(n.Averages[0].Shape), Momentum: n.Attributes.Float("momentum"), Mean: at[0], Variance: at[1],
+			}
 		}
 	}
 	p.context.Seed = tensor(&p.section.State, "seed", "i64")
@@ -151,6 +165,9 @@ func (p *plan) hyperparameters(m *memory) {
 	for i := range p.parameters {
 		p.parameters[i].Rate = p.hyper["rate."+p.parameters[i].Name]
 	}
+	for n, a := range p.averages {
+		a.Rate = p.hyper["rate."+n.Name+".weight"]
+	}
 	p.data = append(p.data, asm.Data{Offset: asm.ConstI32(int32(start)), Bytes: values})
 	p.section.Hyperparameters = list
 	p.addRegion(schema.RegionHyperparameters, start, "f32", len(list))
@@ -173,6 +190,11 @@ func (p *plan) segments(m *memory) {
 	}
 	for _, name := range counters {
 		p.segment[name] = segment(name, "i64", schema.CombineAdd, 1)
+	}
+	for _, n := range p.graph.Nodes {
+		if a := p.averages[n]; a != nil {
+			a.Segment = segment(n.Name+".statistics", "i64", schema.CombineAdd, a.Values())
+		}
 	}
 	for i := range p.parameters {
 		k := &p.parameters[i]

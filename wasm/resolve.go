@@ -212,6 +212,7 @@ func (r *resolver) model() {
 	if err != nil {
 		return
 	}
+	r.problems.normalized(r.out.Algorithm, g)
 	r.problems.output(lastLayer(layers), g, m.Loss, train, r.spec.Datasets[schema.RoleTrain].Ref)
 }
 

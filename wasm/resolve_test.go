@@ -1,7 +1,9 @@
 package wasm_test
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -290,5 +292,47 @@ func TestResolveInputs(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"input", "activation1"}, layers[1].Inputs); diff != "" || layers[0].Inputs != nil {
 		t.Errorf("inputs %v of the first; of the merge (-want +got):\n%s", layers[0].Inputs, diff)
+	}
+}
+
+// A batch norm that alone reads a layer takes the layer's bias away, so there is none; Compile does not believe otherwise.
+func TestBiasBeforeBatchNorm(t *testing.T) {
+	m := optest.Model{Input: "6", Classes: 3, Microbatch: 8, Layers: `- dense: {units: 4}
+- batch-norm
+- {dense: {units: 4, activation: relu}}
+- batch-norm
+- {dense: {units: 4}, name: shared}
+- {batch-norm: {}, name: normal}
+- {add: {}, inputs: [shared, normal]}
+- dense: {units: 3}`}
+	r := m.Resolve(t)
+	var biases []any
+	for _, l := range r.Model.Layers {
+		if l.Kind == "dense" {
+			biases = append(biases, l.Attributes["bias"])
+		}
+	}
+	if diff := cmp.Diff([]any{false, true, true, true}, biases); diff != "" {
+		t.Errorf("biases (-want +got):\n%s", diff)
+	}
+	code := optest.Compile(t, r)
+	r.Model.Layers[0].Attributes["bias"] = true
+	if !bytes.Equal(optest.Compile(t, r), code) {
+		t.Error("a bias before a batch norm makes another engine")
+	}
+}
+
+func TestResolveRefusesToNormalize(t *testing.T) {
+	for _, c := range []struct {
+		microbatch int
+		local      string
+		examples   int
+	}{{7, "", 7}, {28, "steps: 4", 7}, {257, "", 257}} {
+		m := optest.Model{Input: "6", Classes: 3, Microbatch: c.microbatch, Local: c.local, Layers: "- batch-norm\n- dense: {units: 3}"}
+		_, err := wasm.Resolve(m.Specification(t), map[string]*schema.Dataset{schema.RoleTrain: m.Dataset(t)})
+		want := fmt.Sprintf("algorithm.microbatchSize: batch-norm takes mean and variance of %d examples; it needs microbatches (or parts of them, with local steps) of 8 to 256. Take 16 or 32", c.examples)
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("microbatch %d, local %q: error %v", c.microbatch, c.local, err)
+		}
 	}
 }

@@ -55,6 +55,9 @@ func (p *plan) scratch(m *memory) {
 		pl := placements[i]
 		k := &kernel.Node{Node: node, Index: i, Tile: p.tile, Context: p.context}
 		p.nodes[i] = k
+		if a := p.averages[node]; a != nil {
+			always(&a.Pending, 8*a.Values())
+		}
 		always(&k.Pack, pl.Pack)
 		always(&k.Partial, pl.Partial)
 		l.place(&k.Saved, pl.Saved, i, end-i)
@@ -96,6 +99,9 @@ func (p *plan) scratch(m *memory) {
 			in := index[k.Node.In()]
 			values[i].Addr, grads[i].Addr = values[in].Addr, grads[in].Addr
 			values[i].Halo = values[in].Halo
+		}
+		if a := p.averages[k.Node]; a != nil {
+			k.Averages = *a
 		}
 		k.Out, k.OutGrad = values[i], grads[i]
 		for _, in := range k.Inputs {

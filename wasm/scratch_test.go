@@ -58,7 +58,11 @@ var fullModels = []struct {
 - {multiply: {}, inputs: [concat1, concat1]}
 - {average: {}, inputs: [concat1, multiply1]}
 - {maximum: {}, inputs: [average1, concat1]}
-- flatten
+- conv2d: {filters: 5, kernel: 2}
+- batch-norm: {activation: relu}
+- global-average-pool
+- dense: {units: 6}
+- batch-norm
 - dense: {units: 4}`,
 	}},
 	{"regression", optest.Model{

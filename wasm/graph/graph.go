@@ -7,6 +7,7 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -28,6 +29,8 @@ type Op interface {
 type Inference struct {
 	Shape      []int
 	Parameters []Parameter
+	// Averages are tensors beside the parameters, made by training but not by a gradient. Their FanIn plays no part.
+	Averages []Parameter
 	// MultiplyAdds is the textbook count of the forward pass of one example.
 	MultiplyAdds int64
 }
@@ -37,7 +40,16 @@ type Parameter struct {
 	Name          string // "weight", "bias"
 	Shape         []int
 	FanIn, FanOut int
-	Bias          bool // initialised to zero, not regularised
+	Bias          bool   // not regularised
+	Initializer   string // "" is the algorithm's, or zeros for a bias
+}
+
+// InitializedBy is the initializer, given that of the algorithm.
+func (p Parameter) InitializedBy(algorithm string) string {
+	if p.Bias {
+		algorithm = "zeros"
+	}
+	return cmp.Or(p.Initializer, algorithm)
 }
 
 // Node is one operation at its place.
@@ -52,6 +64,7 @@ type Node struct {
 	Readers    []*Node
 	Shape      []int
 	Parameters []Parameter
+	Averages   []Parameter
 	Rate       float64 // multiplier of the learning rate
 	// Expanded marks a node that stands for another layer's attribute.
 	Expanded bool
@@ -111,6 +124,14 @@ func (g *Graph) MultiplyAdds() (forward, train int64) {
 // Activation is the kind of the node that the attribute `activation` of another layer becomes.
 const Activation = "activation"
 
+// BatchNorm is the kind of a layer that needs all of a microbatch at once.
+const BatchNorm = "batch-norm"
+
+// Normalizes reports whether there is a batch norm.
+func (g *Graph) Normalizes() bool {
+	return slices.ContainsFunc(g.Nodes, func(n *Node) bool { return n.Kind == BatchNorm })
+}
+
 // Build makes the graph of a model whose layers' attributes may still lack defaults.
 func Build(document string, m schema.Model, ops []Op) (*Graph, error) {
 	byKind := make(map[string]Op, len(ops))
@@ -132,6 +153,7 @@ func Build(document string, m schema.Model, ops []Op) (*Graph, error) {
 	}
 	if len(b.problems) == 0 {
 		b.unread()
+		b.dropBiases()
 	}
 	if len(b.problems) > 0 {
 		return nil, b.invalid(document)
@@ -193,7 +215,7 @@ func (b *builder) layer(path string, l schema.Layer) bool {
 	name := b.name(path, l)
 	n := b.add(&Node{
 		Name: name, Kind: l.Kind, Op: op, Attributes: resolved, Inputs: inputs, Shape: inf.Shape,
-		Parameters: inf.Parameters, Rate: rate, MultiplyAdds: inf.MultiplyAdds,
+		Parameters: inf.Parameters, Averages: inf.Averages, Rate: rate, MultiplyAdds: inf.MultiplyAdds,
 	})
 	if f, ok := resolved["activation"].(string); ok && f != "" && f != "linear" {
 		n = b.add(&Node{
@@ -242,6 +264,21 @@ func (b *builder) inputs(path string, l schema.Layer, d schema.Declaration) []*N
 		return nil
 	}
 	return list
+}
+
+// dropBiases leaves out what a batch norm behind it takes away again: its true gradient is 0, and rounding noise would make
+// it wander.
+func (b *builder) dropBiases() {
+	for _, n := range b.nodes {
+		if len(n.Readers) != 1 || n.Readers[0].Kind != BatchNorm {
+			continue
+		}
+		i := slices.IndexFunc(n.Parameters, func(p Parameter) bool { return p.Name == "bias" })
+		if _, ok := n.Attributes["bias"]; ok && i >= 0 {
+			n.Parameters = slices.Delete(slices.Clone(n.Parameters), i, i+1)
+			n.Attributes["bias"] = false
+		}
+	}
 }
 
 // unread complains about layers whose output goes nowhere.

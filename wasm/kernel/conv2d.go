@@ -187,8 +187,8 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 
 // laneGroups cuts the v vectors of a site into those that one register block takes.
 func laneGroups(v int) []blockRun {
-	if v == 4 {
-		return blocks(4, 2)
+	if v >= 4 {
+		return blocks(v, 2)
 	}
 	return blocks(v, v)
 }

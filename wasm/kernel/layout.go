@@ -33,11 +33,11 @@ func Reads(n *graph.Node) Layout {
 
 // Tile is how a microbatch is cut: Count tiles of Lanes examples each.
 type Tile struct {
-	Lanes int // 4, 8, 12 or 16
+	Lanes int // 4, 8, 12 or a multiple of 16
 	Count int
 }
 
-// MaxLanes is the largest tile: 16 floats are one cache line.
+// MaxLanes is the largest tile, but for batch norms: 16 floats are one cache line.
 const MaxLanes = 16
 
 // TileOf cuts a microbatch into the fewest tiles of at most MaxLanes, and these as small as possible.
@@ -45,6 +45,14 @@ func TileOf(microbatch int) Tile {
 	count := (microbatch + MaxLanes - 1) / MaxLanes
 	lanes := (microbatch + count - 1) / count
 	return Tile{Lanes: roundUp(lanes, 4), Count: count}
+}
+
+// TileFor cuts a microbatch for a graph. Where all examples are needed at once there is one tile.
+func TileFor(g *graph.Graph, microbatch int) Tile {
+	if t := TileOf(microbatch); t.Count == 1 || !g.Normalizes() {
+		return t
+	}
+	return Tile{Lanes: roundUp(microbatch, MaxLanes), Count: 1}
 }
 
 // Buffer is a tile's values of one tensor at a constant address.

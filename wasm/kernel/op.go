@@ -27,6 +27,8 @@ func Ops() []Op {
 		flatten{},
 		dropout{},
 		activation{},
+		batchNorm{},
+		globalPool{},
 		merge{"add"},
 		merge{"average"},
 		merge{"multiply"},
@@ -81,7 +83,8 @@ type Node struct {
 	// is this one's part (GradientSum).
 	Ins, InGrads []Buffer
 	Parameters   []Parameter
-	Index        int // position in the graph, which keys random streams
+	Averages     Averages // of a batch norm
+	Index        int      // position in the graph, which keys random streams
 
 	Pack, Partial, Saved, Scratch int // addresses
 

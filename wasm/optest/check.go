@@ -136,6 +136,9 @@ func (p *pair) compareAccumulators(when string) {
 		p.equal(when+": peak of "+q.Name, p.engine.Segment(q.Name+".peak"), ints([]int32{o.Peak}))
 		p.equal(when+": gradient of "+q.Name, p.engine.Segment(q.Name), ints(o.Sum))
 	}
+	for _, a := range p.oracle.Network.Averages {
+		p.equal(when+": statistics of "+a.Name, p.engine.Segment(a.Name+".statistics"), longs(a.Sum))
+	}
 	for name, want := range map[string]int64{
 		schema.SegmentLoss: p.oracle.Loss, schema.SegmentExamples: p.oracle.Examples,
 		schema.SegmentCorrect: p.oracle.Correct, schema.SegmentClipped: p.oracle.Clipped,
@@ -162,6 +165,10 @@ func (p *pair) compareTensors(when string) {
 			name := map[string][]string{"sgd": {"velocity"}, "adagrad": {"accumulator"}, "adam": {"m", "v"}}[rule][k]
 			p.equal(when+": "+name+" of "+q.Name, p.engine.Tensor(q.Name+"."+outer+name), Floats(slot))
 		}
+	}
+	for _, a := range p.oracle.Network.Averages {
+		p.equal(when+": mean of "+a.Name, p.engine.Tensor(a.Name+".mean"), Floats(a.Mean))
+		p.equal(when+": variance of "+a.Name, p.engine.Tensor(a.Name+".variance"), Floats(a.Variance))
 	}
 	if adam, ok := p.oracle.Rule.(*ref.Adam); ok {
 		p.equal(when+": correction 1", p.engine.Tensor("adam.correction1"), Floats([]float32{adam.Correction1}))

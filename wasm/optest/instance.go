@@ -169,3 +169,11 @@ func ints(xs []int32) []byte {
 }
 
 func long(x int64) []byte { return binary.LittleEndian.AppendUint64(nil, uint64(x)) }
+
+func longs(xs []int64) []byte {
+	var b []byte
+	for _, x := range xs {
+		b = append(b, long(x)...)
+	}
+	return b
+}

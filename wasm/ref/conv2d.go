@@ -1,13 +1,11 @@
 package ref
 
-import "github.com/reprise-ml/reprise/wasm/kernel"
-
 // conv2d is y[oy,ox,f] = Σ x[oy·s + i − p, ox·s + j − p, c]·W[f,i,j,c] + b[f].
 type conv2d[F Float] struct {
 	window
 	filters      int
 	weight, bias *Parameter[F]
-	batch        int // whose tiles order the sums of the gradients by W and b
+	tile         int // examples, which order the sums of the gradients by W and b
 }
 
 // at is the index of a weight.
@@ -70,11 +68,10 @@ func (l conv2d[F]) inputGradient(dx, dy []F) {
 
 // weightGradient has a partial sum for the examples ≡ l (mod 4) each, over tiles, positions and the examples of a tile.
 func (l conv2d[F]) weightGradient(x, dy [][]F) {
-	lanes := kernel.TileOf(l.batch).Lanes
 	weights, biases := make([][4]F, len(l.weight.Value)), make([][4]F, l.filters)
-	for first := 0; first < len(x); first += lanes {
+	for first := 0; first < len(x); first += l.tile {
 		l.positions(func(oy, ox int) {
-			for n := first; n < min(first+lanes, len(x)); n++ {
+			for n := first; n < min(first+l.tile, len(x)); n++ {
 				for f := range l.filters {
 					g := dy[n][l.output(oy, ox, f)]
 					biases[f][n%4] += g

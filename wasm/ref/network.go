@@ -6,6 +6,7 @@ import (
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/graph"
+	"github.com/reprise-ml/reprise/wasm/kernel"
 )
 
 // Float is what a network computes in: float32 as engines do, bit for bit, or float64, in which gradients can be measured
@@ -22,6 +23,7 @@ type Call struct {
 // Network executes a graph, layer by layer. Values of a tensor are [example][element], elements in C order.
 type Network[F Float] struct {
 	Parameters []*Parameter[F]
+	Averages   []*Averages[F]
 
 	input  input[F]
 	layers []place[F]
@@ -83,8 +85,15 @@ func NewNetwork[F Float](r schema.Resolved, g *graph.Graph) *Network[F] {
 		}
 		n.Parameters = append(n.Parameters, own...)
 		l := place[F]{merging: newMerging[F](node)}
+		if node.Kind == graph.BatchNorm {
+			a := newAverages[F](node, own[0])
+			n.Averages = append(n.Averages, a)
+			l.merging = alone[F]{&batchNorm[F]{
+				epsilon: single(node.Attributes.Float("epsilon")), weight: own[0], bias: own[1], averages: a,
+			}}
+		}
 		if l.merging == nil {
-			l.merging = alone[F]{newLayer(node, i+1, own, r.Algorithm.InnerBatch())}
+			l.merging = alone[F]{newLayer(node, i+1, own, kernel.TileFor(g, r.Algorithm.InnerBatch()))}
 		}
 		for _, in := range node.Inputs {
 			l.inputs = append(l.inputs, slices.Index(g.Nodes, in))
@@ -104,7 +113,7 @@ func trainDataset(r schema.Resolved) schema.ResolvedDataset {
 }
 
 // newLayer makes the layer of a node, the index-th of its graph.
-func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], batch int) layer[F] {
+func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], tile kernel.Tile) layer[F] {
 	var weight, bias *Parameter[F]
 	if len(own) > 0 {
 		weight = own[0]
@@ -116,11 +125,13 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], batch i
 	case "dense":
 		return dense[F]{inputs: node.In().Shape[0], units: node.Shape[0], weight: weight, bias: bias}
 	case "conv2d":
-		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, batch: batch}
+		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, tile: tile.Lanes}
 	case "maxpool2d":
 		return maxPool2d[F]{newWindow(node, "size")}
 	case "avgpool2d":
 		return avgPool2d[F]{newWindow(node, "size")}
+	case "global-average-pool":
+		return globalPool[F]{channels: node.Shape[0]}
 	case "flatten":
 		return flatten[F]{}
 	case "dropout":

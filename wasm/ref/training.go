@@ -95,15 +95,16 @@ func (t *Training) Init(seed int64) {
 	t.Rule, slots = rule(optimizer)
 	for i, o := range t.Tensors {
 		p := t.Network.Parameters[i]
-		name := t.algorithm.Initializer
-		if p.Bias {
-			name = "zeros"
-		}
-		copy(o.Value, Initializer(name, seed, i, p.FanIn, p.FanOut, len(o.Value)))
+		copy(o.Value, Initializer(p.InitializedBy(t.algorithm.Initializer), seed, i, p.FanIn, p.FanOut, len(o.Value)))
 		o.Exponent = NoExponent
 		o.Slots = nil
 		for range slots {
 			o.Slots = append(o.Slots, make([]float32, len(o.Value)))
+		}
+	}
+	for _, a := range t.Network.Averages {
+		for c := range a.Mean {
+			a.Mean[c], a.Variance[c] = 0, 1
 		}
 	}
 	t.Clear()
@@ -115,6 +116,9 @@ func (t *Training) Clear() {
 	for _, o := range t.Tensors {
 		clear(o.Sum)
 		o.Peak = 0
+	}
+	for _, a := range t.Network.Averages {
+		clear(a.Sum)
 	}
 }
 
@@ -136,6 +140,9 @@ func (t *Training) Accumulate(step, microbatch int64, input, target []byte, n in
 		t.Network.Backward(c, values, s.gradient)
 		return part{total(s.losses), s.correct}, nil
 	}
+	for _, a := range t.Network.Averages {
+		clear(a.pending)
+	}
 	var sum part
 	var err error
 	if t.local == nil {
@@ -149,6 +156,11 @@ func (t *Training) Accumulate(step, microbatch int64, input, target []byte, n in
 	clipped, bad := Quantise(t.Tensors, t.algorithm.Aggregation.Bits)
 	if bad != nil {
 		return t.nonFinite(bad, false)
+	}
+	for _, a := range t.Network.Averages {
+		for i, x := range a.pending {
+			a.Sum[i] += x
+		}
 	}
 	t.Clipped += clipped
 	t.Loss += sum.loss
@@ -184,6 +196,11 @@ func (t *Training) Apply(step int64) error {
 	}
 	if bad != nil {
 		return t.nonFinite(bad, true)
+	}
+	if step != 0 {
+		for _, a := range t.Network.Averages {
+			a.apply()
+		}
 	}
 	return nil
 }

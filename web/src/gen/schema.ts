@@ -176,6 +176,15 @@ export type SpecificationLayer = {
     /** Steps of the window; by default its size. */
     readonly stride?: number | readonly [number, number];
   };
+  /** Gives each channel mean 0 and variance 1 over a microbatch (running averages while evaluating), then a trained scale and offset. */
+  readonly "batch-norm"?: {
+    /** Function of each output. */
+    readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    /** Added to the variance. */
+    readonly epsilon?: number;
+    /** Weight of a step's statistics in the running averages. */
+    readonly momentum?: number;
+  };
   /** The channels of its inputs one behind the other; other dimensions must be equal. */
   readonly concat?: { readonly [key: string]: never };
   /** Convolution of images [height, width, channels]: activation(W∗x + b). */
@@ -209,6 +218,8 @@ export type SpecificationLayer = {
   };
   /** One row of all elements, in the order height, width, channels. */
   readonly flatten?: { readonly [key: string]: never };
+  /** Mean of each channel over the whole image. */
+  readonly "global-average-pool"?: { readonly [key: string]: never };
   readonly inputs?: readonly LayerName[];
   /** Largest of its inputs, element by element. */
   readonly maximum?: { readonly [key: string]: never };
