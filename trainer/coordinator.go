@@ -39,6 +39,7 @@ type Coordinator struct {
 	ledger   *ledger
 	peers    map[string]*peer
 	numbers  int64 // of the next participant
+	joins    int64 // so far
 	sum      *wire.Sum
 
 	at      int64     // the last step that was closed

@@ -21,6 +21,7 @@ const (
 type peer struct {
 	c        *Coordinator
 	id       string
+	number   int64 // by time of joining
 	hello    *wire.Hello
 	link     Link
 	state    int
@@ -51,7 +52,8 @@ func (c *Coordinator) Join(_ context.Context, hello *wire.Hello, link Link) (Rec
 		c.depart(old)
 		old.link.Close(nil)
 	}
-	p := &peer{c: c, id: known.ID, hello: hello, link: link, snapshot: c.newest()}
+	c.joins++
+	p := &peer{c: c, id: known.ID, number: c.joins, hello: hello, link: link, snapshot: c.newest()}
 	c.peers[p.id] = p
 	c.log("join", "%s joined with %s, %d workers", p.label(), orUnknown(hello.Runtime, hello.Family), hello.Workers)
 	link.Send(&wire.Welcome{

@@ -1,6 +1,8 @@
 package trainer
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -52,11 +54,12 @@ func (c *Coordinator) closeStep(a CloseStep) {
 		c.ledger.at(a.Step).step = &line
 		c.power.add(time.Now(), counts.Examples)
 	}
-	for _, p := range c.peers {
+	// In the order in which they are given leases, so that whoever is to answer first begins first.
+	for _, p := range slices.SortedFunc(maps.Values(c.peers), func(a, b *peer) int { return cmp.Compare(a.number, b.number) }) {
 		p.follow(u)
 	}
 	a.Times.Broadcast = time.Since(began).Seconds()
-	const remember = 20
+	const remember = 10
 	c.recent = append(c.recent, a.Times)
 	if n := len(c.recent); n > remember {
 		c.recent = slices.Delete(c.recent, 0, n-remember)
@@ -210,7 +213,9 @@ func (c *Coordinator) settled() {
 	}
 	// Updates are kept from the snapshot before the newest one on, for the server's replica to go back a little.
 	keep := c.record.Snapshots[max(len(c.record.Snapshots)-2, 0)].Step
-	c.updates = slices.DeleteFunc(c.updates, func(u *Update) bool { return u.Step <= keep })
+	if len(c.updates) > 0 && c.updates[0].Step <= keep {
+		c.updates = slices.DeleteFunc(c.updates, func(u *Update) bool { return u.Step <= keep })
+	}
 }
 
 // final is the last step whose audits have passed, and which the server's replica has reached.

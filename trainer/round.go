@@ -27,7 +27,10 @@ type Round struct {
 	next    int64 // the lease that comes next
 
 	audits  map[work]*audit // not yet decided
+	oldest  int64           // the lowest step among them, none if there is none; unknown if it has to be looked up
 	pending int64           // units of training that the server has been asked to repeat and has not
+	intake  intake
+	final   int64 // the step up to which work counts as verified
 
 	stats Statistics
 }
@@ -74,11 +77,16 @@ type task struct {
 	pool     [][2]int64    // ranges that nobody has, in order
 	fresh    int64         // first unit that was never handed out, in a timed step
 	pieces   []*piece
+	open     int // of the pieces, those that are not accepted
+	merging  int // of these, those that are being merged
 	correct  int64
 	critical *lease // the last one that was accepted
 }
 
 func (t *task) timed() bool { return t.deadline > 0 }
+
+// empty reports whether nothing has arrived yet.
+func (t *task) empty() bool { return t.open == len(t.pieces) && t.merging == 0 }
 
 // piece is a range that was handed out.
 type piece struct {
@@ -87,6 +95,7 @@ type piece struct {
 	role    string   // of the records to evaluate
 	leases  []*lease // that are out
 	merging bool
+	since   time.Duration // that it is being merged
 	// Once accepted:
 	accepted bool
 	answer   string
@@ -169,7 +178,7 @@ type Statistics struct {
 
 // NewRound makes a Round without participants or task.
 func NewRound(o Options) *Round {
-	return &Round{options: o, members: map[string]*member{}, leases: map[int64]*lease{}, audits: map[work]*audit{}}
+	return &Round{options: o, members: map[string]*member{}, leases: map[int64]*lease{}, audits: map[work]*audit{}, oldest: none, final: -1}
 }
 
 // Actions returns what is to be done, in this order, and forgets it.
@@ -252,13 +261,14 @@ func (r *Round) Answer(now time.Duration, id string, result *wire.Result) (*Merg
 		p.answer, p.by = answer, l.holder
 		r.task.critical = l
 		if p.kind == wire.LeaseTrain {
-			p.merging = true
+			p.merging, p.since = true, now
+			r.task.merging++
 			return &Merging{Step: p.step, First: p.first, End: p.end, piece: p}, nil
 		}
 		r.task.correct += result.Correct
 		r.accept(now, p)
 	}
-	r.deal(now)
+	r.dealTo(now, l.holder)
 	r.settleTask(now)
 	return nil, nil
 }
@@ -270,22 +280,26 @@ func (r *Round) holds(p *piece) bool { return p.task != nil && p.task == r.task 
 func (r *Round) Merged(now time.Duration, m *Merging, ok bool) {
 	p := m.piece
 	p.merging = false
+	r.intake.merged(p.since, now)
 	if !r.holds(p) {
 		return // the session has gone back meanwhile
 	}
+	r.task.merging--
 	if ok {
 		r.accept(now, p)
+		r.dealTo(now, p.by)
 	} else {
 		p.by = nil
 		r.reclaim(p)
+		r.deal(now)
 	}
-	r.deal(now)
 	r.settleTask(now)
 }
 
 // accept makes a piece part of the task, and draws whether it is to be repeated.
 func (r *Round) accept(now time.Duration, p *piece) {
 	p.accepted = true
+	r.task.open--
 	if p.kind == wire.LeaseTrain {
 		p.by.computed += p.units()
 		r.stats.Computed += p.units()
@@ -328,6 +342,7 @@ func (r *Round) reclaim(p *piece) {
 	}
 	t := r.task
 	p.task = nil
+	t.open--
 	i := slices.Index(t.pieces, p)
 	t.pieces = slices.Delete(t.pieces, i, i+1)
 	t.pool = append(t.pool, [2]int64{p.first, p.end})
@@ -374,24 +389,24 @@ func (r *Round) recalled(id string, leaseID int64) bool {
 // settleTask closes the task if it is complete.
 func (r *Round) settleTask(now time.Duration) {
 	t := r.task
-	if t == nil {
+	switch {
+	case t == nil, t.merging > 0, t.open == len(t.pieces):
 		return
-	}
-	var ranges [][2]int64
-	for _, p := range t.pieces {
-		switch {
-		case p.merging:
-			return
-		case p.accepted:
-			ranges = append(ranges, [2]int64{p.first, p.end})
-		case !t.timed() || now < t.deadline+seconds(r.options.Seconds*timedGrace):
-			return
-		}
-	}
-	if len(t.pool) > 0 && !t.timed() || len(ranges) == 0 || t.timed() && now < t.deadline-seconds(r.options.Seconds*timedEarly) {
+	case !t.timed() && t.open+len(t.pool) > 0:
+		return
+	case t.timed() && t.open > 0 && now < t.deadline+seconds(r.options.Seconds*timedGrace):
+		return
+	case t.timed() && now < t.deadline-seconds(r.options.Seconds*timedEarly):
 		return
 	}
 	r.task = nil
+	r.intake.settle()
+	ranges := make([][2]int64, 0, len(t.pieces)-t.open)
+	for _, p := range t.pieces {
+		if p.accepted {
+			ranges = append(ranges, [2]int64{p.first, p.end})
+		}
+	}
 	if t.Kind == wire.LeaseEvaluate {
 		r.do(CloseEvaluation{Step: t.Step, Correct: t.correct})
 		return
@@ -399,14 +414,6 @@ func (r *Round) settleTask(now time.Duration) {
 	slices.SortFunc(ranges, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
 	r.do(CloseStep{Step: t.Step, Ranges: join(ranges), Times: r.times(now, t)})
 }
-
-const (
-	// timedGrace is how much longer than its time a timed step waits for results that are under way, and timedEarly how much
-	// earlier it ends when nothing is, both as parts of the time.
-	timedGrace, timedEarly = 0.25, 0.2
-	// timedUse is the part of a timed step's time that leases are sized for.
-	timedUse = 0.9
-)
 
 // times says where the time of a step went.
 func (r *Round) times(now time.Duration, t *task) StepTime {
@@ -443,6 +450,7 @@ func (r *Round) Rewind(to int64) {
 			delete(r.audits, w)
 		}
 	}
+	r.oldest, r.final = unknown, min(r.final, to)
 	r.pending = 0
 	for _, a := range r.audits {
 		r.pending += a.piece.units()
@@ -456,5 +464,7 @@ func (r *Round) Rewind(to int64) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// none is no step.
-const none = math.MaxInt64
+const (
+	none    = math.MaxInt64 // is no step
+	unknown = -1            // is a step that has to be looked up
+)

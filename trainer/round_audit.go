@@ -47,8 +47,19 @@ func (r *Round) audit(p *piece) *audit {
 	if a == nil {
 		a = &audit{piece: p, rivals: map[*member]string{}}
 		r.audits[p.work] = a
+		if r.oldest != unknown {
+			r.oldest = min(r.oldest, p.step)
+		}
 	}
 	return a
+}
+
+// forget takes an audit off the list.
+func (r *Round) forget(w work) {
+	delete(r.audits, w)
+	if w.step == r.oldest {
+		r.oldest = unknown
+	}
 }
 
 // checker finds an idle participant to repeat another's piece, that is done before the task ends anyway.
@@ -63,8 +74,8 @@ func (r *Round) checker(now time.Duration, p *piece) *member {
 			end = max(end, other.leases[0].expect)
 		}
 	}
-	for _, m := range r.idle() {
-		if m == p.by || len(m.leases) > 0 || r.probability(m) > trustedAbove || r.estimate(now, m, p) > end {
+	for _, m := range r.order {
+		if m == p.by || !m.working() || len(m.leases) > 0 || r.probability(m) > trustedAbove || r.estimate(now, m, p) > end {
 			continue
 		}
 		if m.family != p.by.family {
@@ -114,7 +125,7 @@ func (r *Round) compare(l *lease, answer string) {
 
 // passed ends an audit that confirmed its piece.
 func (r *Round) passed(p *piece) {
-	delete(r.audits, p.work)
+	r.forget(p.work)
 	r.stats.Audits++
 	p.by.audited++
 }
@@ -130,7 +141,7 @@ func (r *Round) Repeated(now time.Duration, kind string, step, first, end int64,
 	if p.answer == answer {
 		r.passed(p)
 	} else {
-		delete(r.audits, p.work)
+		r.forget(p.work)
 		r.stats.Audits++
 		r.caught(now, p.by, step)
 	}
@@ -145,7 +156,7 @@ func (r *Round) Repeated(now time.Duration, kind string, step, first, end int64,
 func (r *Round) Undecided(kind string, step, first, end int64) {
 	w := work{kind, step, first, end}
 	if a := r.audits[w]; a != nil {
-		delete(r.audits, w)
+		r.forget(w)
 		r.pending -= a.piece.units()
 		a.piece.by.unchecked = min(a.piece.by.unchecked, step)
 	}
@@ -153,11 +164,13 @@ func (r *Round) Undecided(kind string, step, first, end int64) {
 
 // Pending is the lowest step with a result whose audit is not decided; none if there is none.
 func (r *Round) Pending() int64 {
-	lowest := int64(none)
-	for w := range r.audits {
-		lowest = min(lowest, w.step)
+	if r.oldest == unknown {
+		r.oldest = none
+		for w := range r.audits {
+			r.oldest = min(r.oldest, w.step)
+		}
 	}
-	return lowest
+	return r.oldest
 }
 
 // caught expels a cheat, whose result of a step was accepted and is wrong (none if it was not accepted). The session goes back before

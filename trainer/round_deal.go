@@ -15,7 +15,25 @@ func (r *Round) deal(now time.Duration) {
 	if t == nil {
 		return
 	}
-	idle := r.idle()
+	if t.timed() && !r.timeLeft(now) {
+		return // as nearly always while a step is being closed
+	}
+	r.dealAmong(now, r.idle())
+}
+
+// dealTo is deal where nothing has changed but that a participant may have become idle: with many of them, it does not look at all.
+func (r *Round) dealTo(now time.Duration, m *member) {
+	switch {
+	case r.task == nil:
+	case len(r.task.pool) > 0:
+		r.deal(now)
+	case r.free(m):
+		r.dealAmong(now, []*member{m})
+	}
+}
+
+func (r *Round) dealAmong(now time.Duration, idle []*member) {
+	t := r.task
 	if len(idle) == 0 {
 		return
 	}
@@ -35,11 +53,16 @@ func (r *Round) deal(now time.Duration) {
 func (r *Round) idle() []*member {
 	var idle []*member
 	for _, m := range r.order {
-		if m.working() && !slices.ContainsFunc(m.leases, func(l *lease) bool { return r.holds(l.piece) }) {
+		if r.free(m) {
 			idle = append(idle, m)
 		}
 	}
 	return idle
+}
+
+// free reports whether a member could be given a lease.
+func (r *Round) free(m *member) bool {
+	return m.working() && !slices.ContainsFunc(m.leases, func(l *lease) bool { return r.holds(l.piece) })
 }
 
 // delay is the time, in seconds, that passes before a new lease's result arrives beyond its computing: transfer, and leases of earlier
@@ -84,6 +107,7 @@ func (r *Round) dealPool(now time.Duration, idle []*member) []*member {
 func (r *Round) newPiece(first, end int64) *piece {
 	p := &piece{work: work{r.task.Kind, r.task.Step, first, end}, task: r.task, role: r.task.Role}
 	r.task.pieces = append(r.task.pieces, p)
+	r.task.open++
 	return p
 }
 
@@ -91,10 +115,10 @@ func (r *Round) newPiece(first, end int64) *piece {
 // whoever would be done first with one more. Nobody gets more than LeaseSeconds' worth, if that is more than one; what is left stays
 // in the pool.
 func (r *Round) shares(now time.Duration, units int64, members []*member) []int64 {
-	rates := r.rates(members)
-	delay := make(map[*member]float64, len(members))
+	kind, typical := r.task.Kind, r.typical(r.task.Kind)
+	rates, delay := make(map[*member]float64, len(members)), make(map[*member]float64, len(members))
 	for _, m := range members {
-		delay[m] = m.delay(now)
+		rates[m], delay[m] = m.rateOr(kind, typical), m.delay(now)
 	}
 	// The time by which all are done: where the sum of max(0, t − delay)·rate reaches the units.
 	byDelay := slices.Clone(members)
@@ -111,7 +135,7 @@ func (r *Round) shares(now time.Duration, units int64, members []*member) []int6
 	n := make([]int64, len(members))
 	left := units
 	limit := func(m *member) int64 {
-		if m.rate[r.task.Kind] == 0 {
+		if m.rate[kind] == 0 {
 			// Nobody knows how fast it is: what it has cannot be given to others before it is late.
 			return max(1, units/8)
 		}
@@ -139,9 +163,8 @@ func (r *Round) shares(now time.Duration, units int64, members []*member) []int6
 	return n
 }
 
-// rates are those of members, in units per second. One that is unknown is taken to be the mean of the known ones, per worker.
-func (r *Round) rates(members []*member) map[*member]float64 {
-	kind := r.task.Kind
+// typical is the mean rate of a worker whose rate is known, in units per second; 1 if there is none.
+func (r *Round) typical(kind string) float64 {
 	known, workers := 0.0, 0
 	for _, m := range r.order {
 		if m.rate[kind] > 0 && !m.gone {
@@ -149,69 +172,69 @@ func (r *Round) rates(members []*member) map[*member]float64 {
 			workers += max(m.workers, 1)
 		}
 	}
-	typical := 1.0
-	if workers > 0 {
-		typical = known / float64(workers)
+	if workers == 0 {
+		return 1
 	}
-	rates := make(map[*member]float64, len(members))
-	for _, m := range members {
-		rates[m] = m.rate[kind]
-		if rates[m] <= 0 {
-			rates[m] = typical * float64(max(m.workers, 1))
-		}
-	}
-	return rates
+	return known / float64(workers)
 }
 
-// dealTimed gives every idle participant what it can send back in what is left of a timed step. The first lease of a participant
-// whose speed is unknown is a single microbatch.
-func (r *Round) dealTimed(now time.Duration, idle []*member) {
-	t := r.task
-	// A step that is over and has nothing yet waits for its first result, from whomever.
-	late := now >= t.deadline && !slices.ContainsFunc(t.pieces, func(p *piece) bool { return p.accepted || p.merging })
-	for _, m := range idle {
-		left := (t.deadline - now).Seconds() - r.options.Seconds*(1-timedUse) - m.delay(now)
-		n := int64(1)
-		if rate := m.rate[t.Kind]; rate > 0 {
-			n = int64(left * rate)
-		}
-		if late {
-			n = max(n, 1)
-		}
-		n = min(n, r.options.MaxMicrobatches-t.fresh)
-		if n < 1 || left <= 0 && !late {
-			continue
-		}
-		r.grant(now, m, r.newPiece(t.fresh, t.fresh+n), primary)
-		t.fresh += n
+// rateOr is a member's rate, in units per second. One that is unknown is taken to be the typical one, per worker.
+func (m *member) rateOr(kind string, typical float64) float64 {
+	if rate := m.rate[kind]; rate > 0 {
+		return rate
 	}
+	return typical * float64(max(m.workers, 1))
 }
 
-// dealBackups gives idle participants what others have and would send later than they.
+// rate is a member's, in units per second.
+func (r *Round) rate(m *member, kind string) float64 {
+	if rate := m.rate[kind]; rate > 0 {
+		return rate
+	}
+	return m.rateOr(kind, r.typical(kind))
+}
+
+// dealBackups gives idle participants what others have and would send later than they: whatever comes last, first.
 func (r *Round) dealBackups(now time.Duration, idle []*member) {
 	const most = 2 // leases of one range
-	for _, m := range idle {
-		var slowest *piece
-		var latest time.Duration
-		for _, p := range r.task.pieces {
-			if p.accepted || p.merging || len(p.leases) == 0 || len(p.leases) >= most {
-				continue
-			}
-			l := p.leases[0]
-			end := l.expect
-			if now > l.granted+2*(l.expect-l.granted)+seconds(lateness) {
-				end = math.MaxInt64 // late: nobody knows when
-			}
-			if r.estimate(now, m, p) < end && end > latest {
-				slowest, latest = p, end
-			}
-		}
-		if slowest == nil {
-			return
-		}
-		r.stats.Releases++
-		r.grant(now, m, slowest, backup)
+	type candidate struct {
+		*piece
+		end time.Duration
 	}
+	var candidates []candidate
+	for _, p := range r.task.pieces {
+		if p.accepted || p.merging || len(p.leases) == 0 || len(p.leases) >= most {
+			continue
+		}
+		l := p.leases[0]
+		end := r.expected(l)
+		if now > l.granted+2*(end-l.granted)+seconds(lateness) {
+			end = math.MaxInt64 // late: nobody knows when
+		}
+		candidates = append(candidates, candidate{p, end})
+	}
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(b.end, a.end) })
+	for _, m := range idle {
+		soonest := now + seconds(m.delay(now))
+		for _, c := range candidates {
+			if c.end <= soonest {
+				break // nor could it be earlier than those that follow
+			}
+			if len(c.leases) < most && r.estimate(now, m, c.piece) < c.end {
+				r.stats.Releases++
+				r.grant(now, m, c.piece, backup)
+				break
+			}
+		}
+	}
+}
+
+// expected is when a lease should be answered. Of a holder whose speed is unknown it was a guess, which others' answers have bettered.
+func (r *Round) expected(l *lease) time.Duration {
+	if l.holder.rate[l.piece.kind] > 0 {
+		return l.expect
+	}
+	return max(l.expect, l.granted+seconds(l.holder.latency+float64(l.piece.units())/r.rate(l.holder, l.piece.kind)))
 }
 
 // lateness is how much longer than expected an answer may take before the range is given to another as well, in seconds beside
@@ -231,5 +254,5 @@ func (r *Round) grant(now time.Duration, m *member, p *piece, why purpose) {
 
 // estimate is when a member would send a piece back.
 func (r *Round) estimate(now time.Duration, m *member, p *piece) time.Duration {
-	return now + seconds(m.delay(now)+float64(p.units())/r.rates([]*member{m})[m])
+	return now + seconds(m.delay(now)+float64(p.units())/r.rate(m, p.kind))
 }

@@ -147,6 +147,10 @@ func (r *Round) Standing(id string) Standing {
 
 // Final makes the work of a step and of those before it count as verified.
 func (r *Round) Final(step int64) {
+	if step <= r.final {
+		return
+	}
+	r.final = step
 	for _, m := range r.members {
 		for s, n := range m.credit {
 			if s <= step {
