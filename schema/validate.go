@@ -42,6 +42,7 @@ const (
 	KindCollectReport  DocumentKind = "gc"
 	KindListReport     DocumentKind = "list"
 	KindSearchReport   DocumentKind = "search"
+	KindDiffReport     DocumentKind = "diff"
 	KindPublishReport  DocumentKind = "publish"
 	KindDatasetReport  DocumentKind = "dataset-report"
 	KindPredictReport  DocumentKind = "predict"
@@ -70,7 +71,7 @@ func Kinds() []DocumentKind {
 	return []DocumentKind{
 		KindSpecification, KindClosure, KindDataset, KindJournalLine, KindEngineSection, KindManifest, KindVerification,
 		KindWithdrawal, KindWithdrawReport,
-		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindSearchReport, KindPublishReport,
+		KindVerifyReport, KindReplayReport, KindTrainReport, KindFsckReport, KindCollectReport, KindListReport, KindSearchReport, KindDiffReport, KindPublishReport,
 		KindDatasetReport, KindPredictReport, KindInitReport, KindCompileReport, KindCheckReport, KindPullReport, KindCopyReport, KindExportReport, KindLoginReport, KindLogoutReport, KindTagReport,
 		KindVersionReport, KindDemoReport, KindServeReport, KindTokenReport, KindTokenList, KindSessionReport, KindJoinReport, KindFailure,
 	}

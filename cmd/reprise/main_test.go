@@ -25,7 +25,15 @@ func TestMain(m *testing.M) {
 	for _, name := range []string{"REPRISE_STORE", "SOURCE_DATE_EPOCH"} {
 		os.Unsetenv(name)
 	}
-	os.Exit(m.Run())
+	// Indexes of the stores of tests belong to nobody's caches.
+	caches, err := os.MkdirTemp("", "reprise-caches-")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("XDG_CACHE_HOME", caches)
+	code := m.Run()
+	os.RemoveAll(caches)
+	os.Exit(code)
 }
 
 // outcome of a command.

@@ -10,6 +10,7 @@ reprise=$root/bin/reprise
 work=$root/bin/e2e
 rm -rf "$work"
 mkdir -p "$work"
+export XDG_CACHE_HOME=$work/caches # for the index of the store
 
 "$reprise" --store "$work/store" -q demo --no-serve --data "$work/data"
 (cd "$root" && go test ./fixtures/golden -count 1 -run TestExport -export "$work/golden")

@@ -43,6 +43,7 @@ var typeNames = map[string]string{
 	"gc":             "CollectReport",
 	"list":           "ListReport",
 	"search":         "SearchReport",
+	"diff":           "DiffReport",
 	"publish":        "PublishReport",
 	"dataset-report": "DatasetReport",
 	"predict":        "PredictReport",

@@ -715,6 +715,62 @@ export type SearchReport = {
   readonly total: Count;
 };
 
+export type DiffReportCompared = {
+  readonly digest: Digest;
+  readonly kind: "closure" | "dataset";
+  readonly name: Name;
+  readonly version?: Version;
+};
+
+export type DiffReportFileState = {
+  readonly sha256: Digest;
+  readonly size: Count;
+};
+
+export type DiffReportTensorType = {
+  readonly dtype: string;
+  readonly shape: readonly Count[];
+};
+
+export type DiffReportValue = string | number | boolean | null | { readonly [key: string]: Json } | readonly DiffReportValue[];
+
+/** What reprise diff --json prints. */
+export type DiffReport = {
+  readonly a: DiffReportCompared;
+  readonly b: DiffReportCompared;
+  readonly fields: readonly {
+    readonly a?: DiffReportValue;
+    readonly b?: DiffReportValue;
+    readonly path: string;
+  }[];
+  readonly files: readonly {
+    readonly a?: DiffReportFileState;
+    readonly b?: DiffReportFileState;
+    readonly path: string;
+  }[];
+  readonly journal?: {
+    readonly a?: string;
+    readonly b?: string;
+    readonly line: Positive;
+  };
+  readonly results: readonly {
+    readonly a?: ClaimValue;
+    readonly b?: ClaimValue;
+    readonly difference?: number;
+    readonly metric: string;
+    readonly split: string;
+  }[];
+  readonly same: boolean;
+  readonly tensors: readonly {
+    readonly a?: DiffReportTensorType;
+    readonly b?: DiffReportTensorType;
+    readonly equal: boolean;
+    readonly max?: number;
+    readonly mean?: number;
+    readonly name: string;
+  }[];
+};
+
 /** What reprise publish --json prints. */
 export type PublishReport = {
   readonly digest: Digest;
