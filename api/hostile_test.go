@@ -208,10 +208,10 @@ func TestDerivation(t *testing.T) {
 				Engine: schema.EngineReference{Digest: schema.DigestOf(earlier), ABI: schema.ABI, Compiler: c.Engine.Compiler},
 				Model:  c.Model, Algorithm: c.Algorithm, Datasets: c.Datasets,
 			}
-			e.Model.Loss, e.Specification = "regret", schema.DigestOf(nil)
+			e.Model.Loss.Kind, e.Specification = "regret", schema.DigestOf(nil)
 			c.Earlier = []schema.EarlierEngine{e}
 		}, schema.Foreign, "of an engine that ran before this one"},
-		{"does not compile", func(c *schema.Closure) { c.Model.Loss = "regret" }, schema.Foreign, "does not compile"},
+		{"does not compile", func(c *schema.Closure) { c.Model.Loss.Kind = "regret" }, schema.Foreign, "does not compile"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w := newWorld(t, nil)

@@ -177,7 +177,7 @@ func TestModelMetadata(t *testing.T) {
 		{"", "f32", "mean-squared-error", []int{4}, "tabular-regression"},
 		{"", "u8", "mean-squared-error", []int{28, 28, 1}, nil},
 	} {
-		c.Task, c.Model.Loss, c.Model.Input = tt.task, tt.loss, schema.Input{DType: tt.dtype, Shape: tt.shape}
+		c.Task, c.Model.Loss.Kind, c.Model.Input = tt.task, tt.loss, schema.Input{DType: tt.dtype, Shape: tt.shape}
 		if got := read()["pipeline_tag"]; got != tt.want {
 			t.Errorf("%+v: %v", tt, got)
 		}

@@ -98,7 +98,7 @@ func pipelineTag(c *schema.Closure) string {
 	if slices.Contains(hubTasks, c.Task) {
 		return c.Task
 	}
-	classifies := c.Model.Loss == "softmax-cross-entropy"
+	classifies := c.Model.Loss.Kind == "softmax-cross-entropy"
 	switch rank := len(c.Model.Input.Shape); {
 	case rank == 3 && c.Model.Input.DType == "u8" && classifies:
 		return "image-classification"

@@ -15,7 +15,12 @@ const (
 	keyName   = "name"
 	keyInputs = "inputs"
 	keyRate   = "rate"
+	// keyConstraint names what holds after every update of the layer's weights.
+	keyConstraint = "constraint"
 )
+
+// layerKeys are all of them.
+var layerKeys = []string{keyName, keyInputs, keyRate, keyConstraint}
 
 var errComponent = errors.New(`a component is written {kind: {attributes}}`)
 
@@ -53,7 +58,27 @@ func (c Component) attributes() map[string]any {
 	return c.Attributes
 }
 
-// MarshalJSON writes {op: {attributes}, name, inputs, rate}, without the latter three where they are not set.
+// MarshalJSON writes the bare name where there are no attributes.
+func (n Named) MarshalJSON() ([]byte, error) {
+	if n.Kind != "" && len(n.Attributes) == 0 {
+		return marshal(n.Kind)
+	}
+	return n.Component.MarshalJSON()
+}
+
+// String is the name, with attributes as in JSON.
+func (n Named) String() string {
+	if len(n.Attributes) == 0 {
+		return n.Kind
+	}
+	text, err := marshal(n.Attributes)
+	if err != nil {
+		return n.Kind
+	}
+	return n.Kind + " " + string(text)
+}
+
+// MarshalJSON writes {op: {attributes}, name, inputs, rate, constraint}, without the latter where they are not set.
 func (l Layer) MarshalJSON() ([]byte, error) {
 	if l.Kind == "" {
 		return nil, errComponent
@@ -68,10 +93,13 @@ func (l Layer) MarshalJSON() ([]byte, error) {
 	if l.Rate != nil {
 		m[keyRate] = *l.Rate
 	}
+	if l.Constraint.Kind != "" {
+		m[keyConstraint] = l.Constraint
+	}
 	return marshal(m)
 }
 
-// UnmarshalJSON reads {op: {attributes}, name, inputs, rate}, or "op".
+// UnmarshalJSON reads {op: {attributes}, name, inputs, rate, constraint}, or "op".
 func (l *Layer) UnmarshalJSON(b []byte) error {
 	var m map[string]json.RawMessage
 	if json.Unmarshal(b, &m) != nil {
@@ -79,21 +107,22 @@ func (l *Layer) UnmarshalJSON(b []byte) error {
 		return l.Component.UnmarshalJSON(b)
 	}
 	var known struct {
-		Name   string   `json:"name"`
-		Inputs []string `json:"inputs"`
-		Rate   *float64 `json:"rate"`
+		Name       string   `json:"name"`
+		Inputs     []string `json:"inputs"`
+		Rate       *float64 `json:"rate"`
+		Constraint Named    `json:"constraint"`
 	}
 	if err := json.Unmarshal(b, &known); err != nil {
 		return err
 	}
-	for _, k := range []string{keyName, keyInputs, keyRate} {
+	for _, k := range layerKeys {
 		delete(m, k)
 	}
 	rest, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	*l = Layer{Name: known.Name, Inputs: known.Inputs, Rate: known.Rate}
+	*l = Layer{Name: known.Name, Inputs: known.Inputs, Rate: known.Rate, Constraint: known.Constraint}
 	return l.Component.UnmarshalJSON(rest)
 }
 
@@ -203,15 +232,28 @@ func expandComponents(value any) {
 		if layers, ok := model["layers"].([]any); ok {
 			for i, l := range layers {
 				layers[i] = expandComponent(l)
+				if layer, ok := layers[i].(map[string]any); ok {
+					expandField(layer, keyConstraint)
+				}
+			}
+		}
+		expandField(model, "loss")
+	}
+	if algorithm, ok := root["algorithm"].(map[string]any); ok {
+		for _, k := range []string{"optimizer", "schedule", "initializer", "clipping", "averaging"} {
+			expandField(algorithm, k)
+		}
+		if list, ok := algorithm["augmentation"].([]any); ok {
+			for i, c := range list {
+				list[i] = expandComponent(c)
 			}
 		}
 	}
-	if algorithm, ok := root["algorithm"].(map[string]any); ok {
-		for _, k := range []string{"optimizer", "schedule"} {
-			if c, ok := algorithm[k]; ok {
-				algorithm[k] = expandComponent(c)
-			}
-		}
+}
+
+func expandField(object map[string]any, key string) {
+	if c, ok := object[key]; ok {
+		object[key] = expandComponent(c)
 	}
 }
 
@@ -222,7 +264,7 @@ func expandComponent(v any) any {
 	// {flatten: } reads as {flatten: {}}: in YAML that is easily written.
 	if m, ok := v.(map[string]any); ok {
 		for k, a := range m {
-			if a == nil && !slices.Contains([]string{keyName, keyInputs, keyRate}, k) {
+			if a == nil && !slices.Contains(layerKeys, k) {
 				m[k] = map[string]any{}
 			}
 		}

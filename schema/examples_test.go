@@ -30,12 +30,12 @@ func exampleResolved() schema.Resolved {
 					Component: schema.Component{Kind: "dense", Attributes: map[string]any{"units": 10.0, "bias": true, "activation": "none"}},
 				},
 			},
-			Loss: "softmax-cross-entropy",
+			Loss: named("softmax-cross-entropy"),
 		},
 		Algorithm: schema.Algorithm{
 			Optimizer:      schema.Component{Kind: "sgd", Attributes: map[string]any{"learningRate": 0.1, "momentum": 0.0, "nesterov": false}},
 			Schedule:       schema.Component{Kind: "constant", Attributes: map[string]any{}},
-			Initializer:    "he-normal",
+			Initializer:    named("he-normal"),
 			MicrobatchSize: 16, BatchSize: 128, Steps: 1407, Seed: 42, Block: 7488,
 			Aggregation: &schema.Aggregation{Mode: "gradient", Bits: 16},
 		},
@@ -131,4 +131,8 @@ func canonical(t testing.TB, v any) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+func named(kind string) schema.Named {
+	return schema.Named{Component: schema.Component{Kind: kind, Attributes: map[string]any{}}}
 }

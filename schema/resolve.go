@@ -3,7 +3,9 @@ package schema
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
+	"reflect"
 	"slices"
 )
 
@@ -50,6 +52,26 @@ func (d Declaration) Resolve(path string, given map[string]any) (map[string]any,
 	return resolved, nil
 }
 
+// Canonical drops from resolved attributes those of a later date that have their defaults.
+func (d Declaration) Canonical(resolved map[string]any) map[string]any {
+	return d.without(resolved, func(a Attribute) bool { return a.Later })
+}
+
+// Shortest drops from resolved attributes all that have their defaults, as a Named is written.
+func (d Declaration) Shortest(resolved map[string]any) map[string]any {
+	return d.without(resolved, func(Attribute) bool { return true })
+}
+
+func (d Declaration) without(resolved map[string]any, which func(Attribute) bool) map[string]any {
+	rest := maps.Clone(resolved)
+	for _, a := range d.Attributes {
+		if which(a) && a.Default != nil && reflect.DeepEqual(rest[a.Name], plain(a.Default)) {
+			delete(rest, a.Name)
+		}
+	}
+	return rest
+}
+
 // Find returns the declaration of a name, or false.
 func Find(declarations []Declaration, name string) (Declaration, bool) {
 	i := slices.IndexFunc(declarations, func(d Declaration) bool { return d.Name == name })
@@ -85,6 +107,8 @@ func (a Attribute) resolve(path string, value any) (any, []Problem) {
 			return b, nil
 		}
 		return nil, wrong(value, s)
+	case Numbers:
+		return a.resolveNumbers(path, value, wrong)
 	case Choice:
 		if t, ok := value.(string); ok && slices.Contains(a.Choices, t) {
 			return t, nil
@@ -92,6 +116,29 @@ func (a Attribute) resolve(path string, value any) (any, []Problem) {
 		return nil, wrong(value, s)
 	}
 	return a.resolvePair(path, value, wrong)
+}
+
+// resolveNumbers resolves a list of numbers.
+func (a Attribute) resolveNumbers(path string, value any, wrong func(any, map[string]any) []Problem) (any, []Problem) {
+	s := a.schema()
+	list, ok := value.([]any)
+	if !ok {
+		return nil, wrong(value, s)
+	}
+	if len(list) > maxNumbers {
+		return nil, []Problem{{Path: path, Message: wrongCount(list, s)}}
+	}
+	items, _ := s["items"].(map[string]any)
+	var problems []Problem
+	for i, e := range list {
+		if f, ok := e.(float64); !ok || !within(f, items) {
+			problems = append(problems, Problem{Path: item(path, i), Message: show(e) + " is not " + describe(items, e)})
+		}
+	}
+	if problems != nil {
+		return nil, problems
+	}
+	return list, nil
 }
 
 // resolvePair resolves a Size or Padding.
@@ -149,6 +196,12 @@ func plain(value any) any {
 		return float64(v)
 	case int64:
 		return float64(v)
+	case []float64:
+		list := make([]any, len(v))
+		for i, n := range v {
+			list[i] = n
+		}
+		return list
 	case []int:
 		list := make([]any, len(v))
 		for i, n := range v {
@@ -173,6 +226,16 @@ func (a Attributes) Bool(name string) bool { return attribute[bool](a, name) }
 
 // Text is the value of a Choice.
 func (a Attributes) Text(name string) string { return attribute[string](a, name) }
+
+// Numbers is the value of Numbers.
+func (a Attributes) Numbers(name string) []float64 {
+	list := attribute[[]any](a, name)
+	numbers := make([]float64, len(list))
+	for i, v := range list {
+		numbers[i], _ = v.(float64)
+	}
+	return numbers
+}
 
 // Size is the value of a Size.
 func (a Attributes) Size(name string) (h, w int) {

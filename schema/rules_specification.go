@@ -23,7 +23,7 @@ func checkSpecification(s *source, spec *Specification) {
 		}
 	}
 	needed("model.layers", len(spec.Model.Layers) == 0)
-	needed("model.loss", spec.Model.Loss == "")
+	needed("model.loss", spec.Model.Loss.Kind == "")
 	needed("algorithm.optimizer", spec.Algorithm.Optimizer.Kind == "")
 	if foreign && strings.ContainsAny(spec.Engine, `/\`) {
 		s.report("engine", "name a file beside the specification", "%q is in another folder", spec.Engine)

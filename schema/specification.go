@@ -45,7 +45,7 @@ type Author struct {
 type Model struct {
 	Input  Input   `json:"input"`
 	Layers []Layer `json:"layers,omitempty"`
-	Loss   string  `json:"loss,omitempty"`
+	Loss   Named   `json:"loss,omitzero"`
 }
 
 // Input describes one record's input as the engine sees it.
@@ -74,6 +74,8 @@ type Layer struct {
 	Inputs []string // names of layers; empty means the layer before
 	// Rate multiplies the learning rate of the layer's parameters; 0 freezes them. Nil means 1.
 	Rate *float64
+	// Constraint is what holds after every update of the layer's weights, written constraint: {max-norm: {limit: 3}}.
+	Constraint Named
 	Component
 }
 
@@ -84,19 +86,29 @@ type Component struct {
 	Attributes map[string]any
 }
 
+// Named is a component that is written as its bare name where it has no attributes: a loss, an initializer. Resolved,
+// attributes that have their defaults are left out, so that each has one spelling.
+type Named struct{ Component }
+
 // Algorithm is how the model is trained. Resolved, Steps is set and Epochs is nil.
 type Algorithm struct {
 	Optimizer      Component       `json:"optimizer,omitzero"`
 	Schedule       Component       `json:"schedule,omitzero"`
 	Regularization *Regularization `json:"regularization,omitempty"`
-	Initializer    string          `json:"initializer,omitempty"`
-	MicrobatchSize int             `json:"microbatchSize"`
-	BatchSize      int             `json:"batchSize"`
-	Epochs         *float64        `json:"epochs,omitempty"`
-	Steps          int64           `json:"steps,omitempty"`
-	Seed           int64           `json:"seed"`
-	Aggregation    *Aggregation    `json:"aggregation,omitempty"`
-	Evaluate       *Evaluate       `json:"evaluate,omitempty"`
+	// Clipping bounds a step's gradient before anything is done with it.
+	Clipping    Component `json:"clipping,omitzero"`
+	Initializer Named     `json:"initializer,omitzero"`
+	// Averaging makes evaluation and prediction read averages of the parameters.
+	Averaging Component `json:"averaging,omitzero"`
+	// Augmentation changes the inputs of training at random, in this order.
+	Augmentation   []Component  `json:"augmentation,omitempty"`
+	MicrobatchSize int          `json:"microbatchSize"`
+	BatchSize      int          `json:"batchSize"`
+	Epochs         *float64     `json:"epochs,omitempty"`
+	Steps          int64        `json:"steps,omitempty"`
+	Seed           int64        `json:"seed"`
+	Aggregation    *Aggregation `json:"aggregation,omitempty"`
+	Evaluate       *Evaluate    `json:"evaluate,omitempty"`
 	// Block is the number of consecutive records that a lane works through before it goes to its next block
 	// (DESIGN §5, order of the data). 0 means the default.
 	Block int64 `json:"block,omitempty"`

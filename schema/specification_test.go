@@ -41,7 +41,7 @@ func TestReadSpecification(t *testing.T) {
 				layer("flatten", map[string]any{}),
 				layer("dense", map[string]any{"units": 10.0}),
 			},
-			Loss: "softmax-cross-entropy",
+			Loss: named("softmax-cross-entropy"),
 		},
 		Algorithm: schema.Algorithm{
 			Optimizer:      schema.Component{Kind: "adagrad", Attributes: map[string]any{"learningRate": 0.02}},
@@ -242,7 +242,7 @@ var badSpecifications = map[string]struct{ old, new, want string }{
 	},
 	"wrong loss": {
 		"loss: softmax-cross-entropy", "loss: cross-entropy",
-		`model.loss: "cross-entropy" is not one of mean-squared-error, softmax-cross-entropy`,
+		`model.loss.cross-entropy: unknown loss (known are binary-cross-entropy, hinge, huber, kl-divergence, log-cosh, mean-absolute-error, mean-squared-error, poisson, softmax-cross-entropy)`,
 	},
 	"loss missing": {
 		"  loss: softmax-cross-entropy\n", "",

@@ -120,7 +120,7 @@ func TestAttributes(t *testing.T) {
 
 func TestVocabularyIsDeterministic(t *testing.T) {
 	v := schema.Vocabulary{
-		Layers: []schema.Declaration{declaration, {Name: "dense"}}, Losses: []string{"b", "a"}, Optimizers: []schema.Declaration{{Name: "sgd"}},
+		Layers: []schema.Declaration{declaration, {Name: "dense"}}, Losses: []schema.Declaration{{Name: "b"}, {Name: "a"}}, Optimizers: []schema.Declaration{{Name: "sgd"}},
 	}
 	first := v.JSONSchema()
 	slices.Reverse(v.Layers)

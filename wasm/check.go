@@ -20,6 +20,15 @@ func (p *problems) add(path, format string, args ...any) {
 	*p = append(*p, schema.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 }
 
+// include adds what another check found.
+func (p *problems) include(err error) {
+	if invalid, ok := err.(*schema.Invalid); ok { //nolint:errorlint // it is returned as it is
+		*p = append(*p, invalid.Problems...)
+		return
+	}
+	p.add("model", "%v", err)
+}
+
 func (p problems) invalid() error {
 	if len(p) == 0 {
 		return nil
@@ -197,12 +206,9 @@ const (
 )
 
 // output checks the last layer, at a path, against the targets of a dataset.
-func (p *problems) output(path string, g *graph.Graph, loss string, train schema.ResolvedDataset, dataset string) {
+func (p *problems) output(path string, g *graph.Graph, loss schema.Named, train schema.ResolvedDataset, dataset string) {
 	shape, target := g.Output().Shape, train.Record.Target
-	known := slices.Contains(kernel.Losses(), loss)
-	if !known {
-		p.add("model.loss", "%q is not a loss; there are %v", loss, kernel.Losses())
-	}
+	_, attributes, _ := kernel.LossOf(loss) // whether there is one, vocabulary tells
 	if g.ParameterCount() == 0 {
 		p.add("model.layers", "nothing is trained; a dense or conv2d layer is needed")
 	}
@@ -217,7 +223,36 @@ func (p *problems) output(path string, g *graph.Graph, loss string, train schema
 		p.add("datasets.train", "its targets are %s; without classes they are f32", target.DType)
 	case train.Classes == 0 && shape[0] != schema.Elements(target.Shape):
 		p.add(path, "%d outputs, but the targets have %d values", shape[0], schema.Elements(target.Shape))
-	case train.Classes == 0 && loss == kernel.SoftmaxCrossEntropy:
-		p.add("model.loss", "%s needs classes, and the dataset has none; use %s", kernel.SoftmaxCrossEntropy, kernel.MeanSquaredError)
+	default:
+		p.loss(loss.Kind, attributes, train)
+	}
+}
+
+// loss checks that a loss suits the targets.
+func (p *problems) loss(loss string, a schema.Attributes, train schema.ResolvedDataset) {
+	switch classes := train.Classes > 0; {
+	case loss == kernel.SoftmaxCrossEntropy && !classes:
+		p.add("model.loss", "%s needs classes, and the dataset has none; use %s", loss, kernel.MeanSquaredError)
+	case loss == kernel.KLDivergence && classes:
+		p.add("model.loss", "%s needs targets that are distributions, and the dataset has classes; use %s", loss, kernel.SoftmaxCrossEntropy)
+	case loss == kernel.Poisson && classes:
+		p.add("model.loss", "%s needs targets that are counts, and the dataset has classes; use %s", loss, kernel.SoftmaxCrossEntropy)
+	}
+	if n := len(kernel.ClassWeights(a)); n > 0 && n != train.Classes {
+		p.add("model.loss."+loss+".classWeights", "%d weights, but the dataset has %d classes", n, train.Classes)
+	}
+}
+
+// initial checks that an initializer can do with the shapes of a model.
+func (p *problems) initial(kind string, g *graph.Graph) {
+	for _, n := range g.Nodes {
+		for _, q := range n.Parameters {
+			if kind != kernel.OrthogonalInitializer || q.Bias || q.Initializer != "" {
+				continue
+			}
+			if rows := q.Shape[0]; kernel.OrthogonalCost(rows, schema.Elements(q.Shape)/rows) > kernel.MaxOrthogonal {
+				p.add("algorithm.initializer", "%s takes too long for %s.%s of the shape %v; take another", kind, n.Name, q.Name, q.Shape)
+			}
+		}
 	}
 }

@@ -1,8 +1,6 @@
 package wasm
 
 import (
-	"slices"
-
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/engine"
 	"github.com/reprise-ml/reprise/wasm/graph"
@@ -45,6 +43,7 @@ func prepare(r schema.Resolved) (*plan, error) {
 	}
 	var p problems
 	p.output(lastLayer(r.Model.Layers), g, r.Model.Loss, train, "the dataset")
+	p.initial(r.Algorithm.Initializer.Kind, g)
 	if err := p.invalid(); err != nil {
 		return nil, err
 	}
@@ -79,10 +78,8 @@ func resolved(r schema.Resolved) error {
 	if err != nil {
 		return err
 	}
-	if a.Initializer == "" {
-		p.add("algorithm.initializer", "is missing, so the initial parameters are not determined; there are %v", kernel.Initializers())
-	} else if !slices.Contains(kernel.Initializers(), a.Initializer) {
-		p.add("algorithm.initializer", "%q is not known; there are %v", a.Initializer, kernel.Initializers())
+	if a.Initializer.Kind == "" {
+		p.add("algorithm.initializer", "is missing, so the initial parameters are not determined")
 	}
 	if a.Block < 1 {
 		p.add("algorithm.block", "is not resolved")
@@ -93,6 +90,7 @@ func resolved(r schema.Resolved) error {
 		p.algorithm(a)
 	}
 	p.layers(r.Model.Layers)
+	p.vocabulary(&r.Model, &r.Algorithm)
 	p.input(r.Model.Input, train.Record)
 	return p.invalid()
 }
@@ -120,7 +118,7 @@ func (p *plan) assemble(o Options) *assembly {
 		a.canaryFn = &f
 	}
 	e.Random = e.Philox(p.context.Seed)
-	schedule := p.schedule.Multiplier(e, p.resolved.Algorithm.Schedule.Attributes)
+	schedule := kernel.Multiplier(e, p.schedule, p.resolved.Algorithm.Schedule.Attributes)
 	a.emitLayers()
 	a.initialise()
 	alg := p.resolved.Algorithm

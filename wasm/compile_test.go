@@ -84,8 +84,8 @@ func TestWhatEnginesDependOn(t *testing.T) {
 			s.Algorithm.Evaluate = &schema.Evaluate{Every: 3}
 		}},
 		{"content of the data", true, func(_ *schema.Specification, d *schema.Dataset) { d.Content = schema.DigestOf([]byte("x")) }},
-		{"a default, spelt out", true, func(s *schema.Specification, _ *schema.Dataset) { s.Algorithm.Initializer = "he-normal" }},
-		{"initializer", false, func(s *schema.Specification, _ *schema.Dataset) { s.Algorithm.Initializer = "glorot-uniform" }},
+		{"a default, spelt out", true, func(s *schema.Specification, _ *schema.Dataset) { s.Algorithm.Initializer.Kind = "he-normal" }},
+		{"initializer", false, func(s *schema.Specification, _ *schema.Dataset) { s.Algorithm.Initializer.Kind = "glorot-uniform" }},
 		{"bits", false, func(s *schema.Specification, _ *schema.Dataset) {
 			s.Algorithm.Aggregation = &schema.Aggregation{Mode: "gradient", Bits: 8}
 		}},

@@ -46,6 +46,7 @@ type assembly struct {
 	loadInput, targets, predict, score, gradFn kernel.Fn
 	gradientSums                               [][]kernel.Fn // behind each node's backward pass
 	writeOutput                                kernel.Fn
+	loadTraining                               func(c *asm.Code)
 }
 
 func call(c *asm.Code, f kernel.Fn) { c.Call(f.Index, f.Fuel) }
@@ -66,6 +67,7 @@ func (a *assembly) emitLayers() {
 		a.gradientSums = append(a.gradientSums, sums)
 	}
 	a.loadInput = a.input.Emit(a.e)
+	a.loadTraining = a.trainingInput()
 	a.targets = a.head.LoadTargets(a.e)
 	a.predict = a.head.Predict(a.e)
 	a.score = a.head.Score(a.e)
@@ -183,7 +185,11 @@ func (a *assembly) tilesOf(c *asm.Code, most int, first, end asm.Local, body fun
 
 // forward runs a tile up to what predict writes.
 func (a *assembly) forward(c *asm.Code, train bool) {
-	call(c, a.loadInput)
+	if train {
+		a.loadTraining(c)
+	} else {
+		call(c, a.loadInput)
+	}
 	for _, k := range a.kernels {
 		if train {
 			a.run(c, k.Forward)
@@ -295,16 +301,15 @@ func (a *assembly) accumulate(schedule kernel.Fn) {
 }
 
 func (a *assembly) evaluate() {
-	a.export("evaluate", []asm.ValType{asm.I32}, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
-		a.guard(c, &p[0])
-		a.begin(c, p[0])
-		a.tiles(c, p[0], func() {
+	body := a.smoothed("evaluate.averages", func(c *asm.Code, n asm.Local) {
+		a.begin(c, n)
+		a.tiles(c, n, func() {
 			a.forward(c, false)
 			a.loadTargets(c)
 			call(c, a.score)
 		})
 		add(c, a.metrics, func() {
-			c.Get(p[0])
+			c.Get(n)
 			c.Op(asm.I64ExtU)
 		})
 		for i, addr := range []int{a.head.Correct, a.head.LossSum} {
@@ -315,18 +320,26 @@ func (a *assembly) evaluate() {
 		}
 		c.I32(statusOK)
 	})
+	a.reads("evaluate", body)
+}
+
+// reads exports a function of the number of records.
+func (a *assembly) reads(name string, body func(c *asm.Code, n asm.Local)) {
+	a.export(name, []asm.ValType{asm.I32}, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
+		a.guard(c, &p[0])
+		body(c, p[0])
+	})
 }
 
 func (a *assembly) predictions() {
-	a.export("predict", []asm.ValType{asm.I32}, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
-		a.guard(c, &p[0])
-		a.begin(c, p[0])
-		a.tiles(c, p[0], func() {
+	a.reads("predict", a.smoothed("predict.averages", func(c *asm.Code, n asm.Local) {
+		a.begin(c, n)
+		a.tiles(c, n, func() {
 			a.forward(c, false)
 			call(c, a.writeOutput)
 		})
 		c.I32(statusOK)
-	})
+	}))
 }
 
 func (a *assembly) hyperAddress(name string) int {
@@ -349,8 +362,13 @@ func (a *assembly) apply(schedule kernel.Fn) {
 	}
 	update := a.e.Apply(a.parameters, kernel.Step{
 		Bits: a.resolved.Algorithm.Aggregation.Bits, Rule: a.applied(), Schedule: schedule, Outer: a.local != nil,
-		Hyper:  func(name string) int { return a.hyperAddress(a.appliedName(name)) },
-		Shared: a.shared, Count: a.segment[count], Status: a.updateStatus,
+		Hyper: func(name string) int {
+			if name == kernel.EMADecay {
+				return a.hyperAddress(name)
+			}
+			return a.hyperAddress(a.appliedName(name))
+		},
+		Shared: a.shared, Count: a.segment[count], Status: a.updateStatus, Clip: a.appliedClip(), EMA: a.ema,
 	})
 	a.export("apply", []asm.ValType{asm.I64}, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
 		a.guard(c, nil)
@@ -383,7 +401,7 @@ func (a *assembly) average(c *asm.Code, step asm.Local) {
 
 // initialise emits init: parameters from the seed, state as before the first step.
 func (a *assembly) initialise() {
-	fill := a.e.Fill(a.e.Random)
+	filler := a.e.Filler(a.e.Random, a.parameters)
 	a.export("init", []asm.ValType{asm.I64}, nil, func(c *asm.Code, p []asm.Local) {
 		for _, t := range a.section.State {
 			c.MemFill(t.Offset, t.Bytes())
@@ -393,12 +411,19 @@ func (a *assembly) initialise() {
 			store(c, asm.I32Store, k.Exponent, func() { c.I32(kernel.NoExponent) })
 		}
 		for _, k := range a.parameters {
-			kernel.Initialize(c, fill, k)
+			filler.Initialize(c, k)
 		}
 		for _, k := range a.averaged {
-			kernel.Initialize(c, fill, k)
+			filler.Initialize(c, k)
+		}
+		if a.hasEMA() {
+			a.copyParameters(c, a.parameters[0].Average, a.parameters[0].Value)
 		}
 	})
-	// Nothing is derived from parameters or state: packed weights are made anew in every call.
-	a.export("restore", nil, nil, func(*asm.Code, []asm.Local) {})
+	// Nothing else is derived from parameters or state: packed weights are made anew in every call.
+	a.export("restore", nil, nil, func(c *asm.Code, _ []asm.Local) {
+		if a.hasEMA() {
+			a.restoreTrained(c)
+		}
+	})
 }

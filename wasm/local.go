@@ -11,8 +11,8 @@ type localPlan struct {
 	steps, batch int         // of a microbatch, examples of a step
 	outer        kernel.Rule // of apply
 
-	// In scratch: a copy of the parameters, the optimizer's state, and the records that a part's last tile must not see.
-	before, state, hidden int
+	// In scratch: the optimizer's state, and the records that a part's last tile must not see.
+	state, hidden int
 }
 
 func newLocalPlan(a schema.Algorithm) *localPlan {
@@ -58,7 +58,6 @@ func (p *plan) hiddenBytes() int {
 }
 
 func (p *plan) localScratch(always func(addr *int, bytes int)) {
-	always(&p.local.before, p.parameterBytes()+slack)
 	always(&p.local.state, p.stateBytes())
 	always(&p.local.hidden, p.hiddenBytes())
 }
@@ -81,14 +80,10 @@ func (p *plan) inner() (parameters []kernel.Parameter, shared []int) {
 
 // aside runs body, which may change the parameters, and puts these back.
 func (a *assembly) aside(c *asm.Code, body func()) {
-	parameters, bytes := a.parameters[0].Value, a.parameterBytes()
-	c.I32(a.local.before)
-	c.I32(parameters)
-	c.MemCopy(bytes)
+	parameters := a.parameters[0].Value
+	a.copyParameters(c, a.before, parameters)
 	body()
-	c.I32(parameters)
-	c.I32(a.local.before)
-	c.MemCopy(bytes)
+	a.copyParameters(c, parameters, a.before)
 }
 
 // localSteps emits (step i64, n i32) → status, the middle of accumulate: the steps with n records, after which the gradients
@@ -97,9 +92,9 @@ func (a *assembly) localSteps(schedule kernel.Fn) kernel.Fn {
 	parameters, shared := a.inner()
 	gradient := a.partGradient()
 	update := a.e.InnerStep(parameters, kernel.Step{
-		Rule: a.rule, Schedule: schedule, Hyper: a.hyperAddress, Shared: shared, Status: a.updateStatus,
+		Rule: a.rule, Schedule: schedule, Hyper: a.hyperAddress, Shared: shared, Status: a.updateStatus, Clip: a.clip,
 	})
-	delta := a.e.Delta(a.parameters, a.local.before)
+	delta := a.e.Delta(a.parameters, a.before)
 	return a.e.Define("steps", []asm.ValType{asm.I64, asm.I32}, []asm.ValType{asm.I32}, func(c *asm.Code, p []asm.Local) {
 		t, n := p[0], p[1]
 		first, end, status := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)

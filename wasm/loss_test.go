@@ -22,6 +22,21 @@ func TestLosses(t *testing.T) {
 		{"squares, one value", optest.Model{Loss: "mean-squared-error", Outputs: 1, Layers: "- dense: {units: 1}", Microbatch: 5}},
 		{"squares, 17 values", optest.Model{Loss: "mean-squared-error", Outputs: 17, Layers: "- dense: {units: 17}", Microbatch: 20}},
 		{"squares, classes", optest.Model{Loss: "mean-squared-error", Classes: 6, Layers: "- dense: {units: 6, activation: sigmoid}", Microbatch: 17}},
+		{"smoothed", optest.Model{Loss: "{softmax-cross-entropy: {labelSmoothing: 0.1}}", Classes: 7, Layers: "- dense: {units: 7}", Microbatch: 18}},
+		{"weighted", optest.Model{Loss: "{softmax-cross-entropy: {classWeights: [1, 0.5, 0, 3, 0.7]}}", Classes: 5, Layers: "- dense: {units: 5}", Microbatch: 7}},
+		{"smoothed and weighted", optest.Model{Loss: "{softmax-cross-entropy: {labelSmoothing: 0.3, classWeights: [1, 0.5, 0, 3, 0.7]}}", Classes: 5, Layers: "- dense: {units: 5}", Microbatch: 20}},
+		{"absolute, values", optest.Model{Loss: "mean-absolute-error", Outputs: 3, Layers: "- dense: {units: 3}"}},
+		{"absolute, classes", optest.Model{Loss: "mean-absolute-error", Classes: 3, Layers: "- dense: {units: 3}", Microbatch: 18}},
+		{"huber", optest.Model{Loss: "huber", Outputs: 5, Layers: "- dense: {units: 5}", Microbatch: 17}},
+		{"huber, narrow", optest.Model{Loss: "{huber: {delta: 0.25}}", Outputs: 1, Layers: "- dense: {units: 1}"}},
+		{"log-cosh", optest.Model{Loss: "log-cosh", Outputs: 4, Layers: "- dense: {units: 4}", Microbatch: 9}},
+		{"binary, values", optest.Model{Loss: "binary-cross-entropy", Outputs: 3, Layers: "- dense: {units: 3}", Microbatch: 18}},
+		{"binary, one value", optest.Model{Loss: "binary-cross-entropy", Outputs: 1, Layers: "- dense: {units: 1}"}},
+		{"binary, classes", optest.Model{Loss: "binary-cross-entropy", Classes: 4, Layers: "- dense: {units: 4}", Microbatch: 6}},
+		{"divergence", optest.Model{Loss: "kl-divergence", Outputs: 6, Layers: "- dense: {units: 6}", Microbatch: 17}},
+		{"poisson", optest.Model{Loss: "poisson", Outputs: 3, Layers: "- dense: {units: 3}"}},
+		{"hinge, classes", optest.Model{Loss: "hinge", Classes: 6, Layers: "- dense: {units: 6}", Microbatch: 19}},
+		{"hinge, signs", optest.Model{Loss: "{hinge: {margin: 0.5}}", Outputs: 3, Layers: "- dense: {units: 3}", Microbatch: 17}},
 		{"squares, u16 classes", optest.Model{Loss: "mean-squared-error", Classes: 6, Target: "u16", Layers: "- dense: {units: 6}"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -39,6 +54,11 @@ func TestLossIsClamped(t *testing.T) {
 	}{
 		{"softmax", optest.Model{Classes: 4, Layers: "- dense: {units: 4}"}},
 		{"squares", optest.Model{Loss: "mean-squared-error", Outputs: 2, Layers: "- dense: {units: 2}"}},
+		{"absolute", optest.Model{Loss: "mean-absolute-error", Outputs: 2, Layers: "- dense: {units: 2}"}},
+		{"binary", optest.Model{Loss: "binary-cross-entropy", Outputs: 2, Layers: "- dense: {units: 2}"}},
+		{"log-cosh", optest.Model{Loss: "log-cosh", Outputs: 2, Layers: "- dense: {units: 2}"}},
+		{"hinge", optest.Model{Loss: "hinge", Classes: 4, Layers: "- dense: {units: 4}"}},
+		{"divergence", optest.Model{Loss: "kl-divergence", Outputs: 2, Layers: "- dense: {units: 2}"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.m.Input, c.m.Normalize, c.m.Optimizer = "6", "{scale: 100000}", "{sgd: {learningRate: 1.0e-12}}"

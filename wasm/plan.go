@@ -20,6 +20,9 @@ type plan struct {
 	rule     kernel.Rule // of the optimizer
 	local    *localPlan  // nil where the optimizer works in apply
 	schedule kernel.Schedule
+	clip     kernel.Clip
+	ema      kernel.EMA
+	before   int // scratch: a copy of the parameters, where they are changed for a while
 
 	section schema.EngineSection
 	data    []asm.Data
@@ -35,6 +38,7 @@ type plan struct {
 	hyper      map[string]int
 
 	input   kernel.Input
+	augment *kernel.Augment // nil where training sees inputs as they are
 	head    kernel.Head
 	context kernel.Context
 	canary  int
@@ -92,6 +96,7 @@ func (p *plan) tensors(m *memory) {
 		*list = append(*list, t)
 		return t.Offset
 	}
+	constraints := p.constraints()
 	for _, n := range p.graph.Nodes {
 		for _, gp := range n.Parameters {
 			rows, cols := 1, schema.Elements(gp.Shape)
@@ -101,7 +106,7 @@ func (p *plan) tensors(m *memory) {
 			k := kernel.Parameter{
 				Name: n.Name + "." + gp.Name, Shape: gp.Shape, Rows: rows, Cols: cols, GradStride: (cols + 3) / 4 * 4,
 				FanIn: gp.FanIn, FanOut: gp.FanOut, Initializer: gp.InitializedBy(p.resolved.Algorithm.Initializer), Decayed: !gp.Bias,
-				Index: len(p.parameters),
+				Constraint: constraints[n.Name], Index: len(p.parameters),
 			}
 			k.Value = tensor(&p.section.Parameters, k.Name, "f32", gp.Shape...)
 			p.parameters = append(p.parameters, k)
@@ -111,7 +116,7 @@ func (p *plan) tensors(m *memory) {
 	for _, n := range p.graph.Nodes {
 		var at []int
 		for _, gp := range n.Averages {
-			k := kernel.Parameter{Name: n.Name + "." + gp.Name, Rows: 1, Cols: schema.Elements(gp.Shape), Initializer: gp.Initializer}
+			k := kernel.Parameter{Name: n.Name + "." + gp.Name, Rows: 1, Cols: schema.Elements(gp.Shape), Initializer: gp.InitializedBy(p.resolved.Algorithm.Initializer)}
 			k.Value = tensor(&p.section.Parameters, k.Name, "f32", gp.Shape...)
 			p.averaged = append(p.averaged, k)
 			at = append(at, k.Value)
@@ -123,6 +128,9 @@ func (p *plan) tensors(m *memory) {
 		}
 	}
 	p.context.Seed = tensor(&p.section.State, "seed", "i64")
+	if p.hasEMA() {
+		p.trained(tensor)
+	}
 	rule, name := p.applied(), p.appliedName
 	for i := range p.parameters {
 		k := &p.parameters[i]
@@ -143,6 +151,7 @@ func (p *plan) hyperparameters(m *memory) {
 		l1, l2 = reg.L1, reg.L2
 	}
 	list := append(p.rule.Hyperparameters, kernel.Regularization(l1, l2)...)
+	list = append(list, p.limits(m)...)
 	if p.local != nil {
 		list = append(list, p.local.outer.Hyperparameters...)
 	}

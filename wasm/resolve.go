@@ -187,13 +187,10 @@ func (r *resolver) model() {
 	}
 	g, err := graph.Build(documentName, *m, kernel.GraphOps())
 	if err != nil {
-		if invalid, ok := err.(*schema.Invalid); ok { //nolint:errorlint // Build returns exactly this type
-			r.problems = append(r.problems, invalid.Problems...)
-			return
-		}
-		r.problems.add("model", "%v", err)
+		r.problems.include(err)
 		return
 	}
+	r.problems.initial(r.out.Algorithm.Initializer.Kind, g)
 	layers := slices.Clone(m.Layers)
 	i := 0
 	for _, n := range g.Nodes[1:] {
@@ -231,34 +228,25 @@ func lastLayer(layers []schema.Layer) string { return fmt.Sprintf("model.layers[
 func (r *resolver) components() {
 	v := kernel.Vocabulary()
 	a := &r.out.Algorithm
-	component := func(path string, c *schema.Component, list []schema.Declaration) {
-		d, ok := schema.Find(list, c.Kind)
-		if !ok {
-			var names []string
-			for _, d := range list {
-				names = append(names, d.Name)
-			}
-			r.problems.add(path, "%q is not known; there are %v", c.Kind, names)
-			return
-		}
-		attributes, problems := d.Resolve(path+"."+c.Kind, c.Attributes)
-		r.problems = append(r.problems, problems...)
-		c.Attributes = attributes
-	}
-	component("algorithm.optimizer", &a.Optimizer, v.Optimizers)
+	r.problems.component("algorithm.optimizer", &a.Optimizer, v.Optimizers, schema.Declaration.Canonical)
 	if rule, err := optimizerRule(a.Optimizer); err == nil {
 		r.problems.innerRule(*a, rule)
 	}
 	if a.Schedule.Kind == "" {
 		a.Schedule.Kind = "constant"
 	}
-	component("algorithm.schedule", &a.Schedule, v.Schedules)
-	if a.Initializer == "" {
-		a.Initializer = defaultInitializer
+	r.problems.component("algorithm.schedule", &a.Schedule, v.Schedules, schema.Declaration.Canonical)
+	if len(r.problems) == 0 {
+		schedule := a.Schedule // its attributes are completed
+		if _, err := scheduleOf(&schedule); err != nil {
+			r.problems.include(err)
+		}
+		r.problems = append(r.problems, checkOptimizer(a.Optimizer)...)
 	}
-	if !slices.Contains(v.Initializers, a.Initializer) {
-		r.problems.add("algorithm.initializer", "%q is not known; there are %v", a.Initializer, v.Initializers)
+	if a.Initializer.Kind == "" {
+		a.Initializer.Kind = defaultInitializer
 	}
+	r.problems.vocabulary(&r.out.Model, a)
 	if a.Regularization != nil && *a.Regularization == (schema.Regularization{}) {
 		a.Regularization = nil
 	}
@@ -295,8 +283,21 @@ func scheduleOf(c *schema.Component) (kernel.Schedule, error) {
 				return nil, &schema.Invalid{Document: documentName, Problems: problems}
 			}
 			c.Attributes = attributes
+			if problems := kernel.Check(s, "algorithm.schedule."+c.Kind, attributes); len(problems) > 0 {
+				return nil, &schema.Invalid{Document: documentName, Problems: problems}
+			}
 			return s, nil
 		}
 	}
 	return nil, schema.Invalidf(documentName, "algorithm.schedule", "%q is not known", c.Kind)
+}
+
+// checkOptimizer tells of resolved attributes that do not go together. What was trained before this was told still compiles.
+func checkOptimizer(c schema.Component) []schema.Problem {
+	for _, o := range kernel.Optimizers() {
+		if o.Declaration().Name == c.Kind {
+			return kernel.Check(o, "algorithm.optimizer."+c.Kind, c.Attributes)
+		}
+	}
+	return nil
 }

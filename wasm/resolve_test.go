@@ -71,7 +71,7 @@ func TestResolveFillsIn(t *testing.T) {
 	got := facts{
 		Layers: names, Kernel: r.Model.Layers[0].Attributes["kernel"], Bias: r.Model.Layers[3].Attributes["bias"],
 		Stride: r.Model.Layers[1].Attributes["stride"], Optimizer: r.Algorithm.Optimizer.Attributes,
-		Schedule: r.Algorithm.Schedule.Kind, Initializer: r.Algorithm.Initializer, Steps: r.Algorithm.Steps, Epochs: r.Algorithm.Epochs,
+		Schedule: r.Algorithm.Schedule.Kind, Initializer: r.Algorithm.Initializer.Kind, Steps: r.Algorithm.Steps, Epochs: r.Algorithm.Epochs,
 		Evaluate: *r.Algorithm.Evaluate, Aggregation: *r.Algorithm.Aggregation, Block: r.Algorithm.Block,
 		Normalize: *r.Model.Input.Normalize, Datasets: len(r.Datasets),
 	}
@@ -174,7 +174,7 @@ func TestResolveRefuses(t *testing.T) {
 			d.Model.Layers[0].Attributes = map[string]any{"filters": 65536, "kernel": 64, "padding": 63, "stride": 64}
 		}, "model.layers[0].conv2d: its weight has the shape [65536 64 64 2]; at most 268435456 elements are possible"},
 		{"a rate", func(d draft) { x := 1001.0; d.Model.Layers[0].Rate = &x }, "model.layers[0].rate: 1001 is not between 0 and 1000"},
-		{"a loss", func(d draft) { d.Model.Loss = "hinge" }, `model.loss: "hinge" is not a loss; there are [softmax-cross-entropy mean-squared-error]`},
+		{"a loss", func(d draft) { d.Model.Loss.Kind = "regret" }, `model.loss: "regret" is not known; there are [softmax-cross-entropy mean-squared-error kl-divergence hinge mean-absolute-error huber log-cosh binary-cross-entropy poisson]`},
 		{"a loss without classes", func(d draft) {
 			for _, s := range d.data {
 				s.Classes, s.Record.Target = nil, schema.Field{Offset: 240, DType: "f32", Shape: []int{3}}
@@ -185,9 +185,9 @@ func TestResolveRefuses(t *testing.T) {
 				s.Classes, s.Record.Target = nil, schema.Field{Offset: 240, DType: "f32", Shape: []int{2}}
 			}
 		}, "model.layers[3]: 3 outputs, but the targets have 2 values"},
-		{"an optimizer", func(d draft) { d.Algorithm.Optimizer.Kind = "rmsprop" }, `algorithm.optimizer: "rmsprop" is not known; there are [sgd adagrad adam]`},
-		{"a schedule", func(d draft) { d.Algorithm.Schedule.Kind = "cosine" }, `algorithm.schedule: "cosine" is not known; there are [constant step exponential]`},
-		{"an initializer", func(d draft) { d.Algorithm.Initializer = "orthogonal" }, `algorithm.initializer: "orthogonal" is not known; there are [zeros ones he-normal he-uniform glorot-normal glorot-uniform lecun-normal lecun-uniform]`},
+		{"an optimizer", func(d draft) { d.Algorithm.Optimizer.Kind = "newton" }, `algorithm.optimizer: "newton" is not known; there are [sgd adagrad adam adamw adamax nadam adadelta rmsprop lamb lars]`},
+		{"a schedule", func(d draft) { d.Algorithm.Schedule.Kind = "lunar" }, `algorithm.schedule: "lunar" is not known; there are [constant step exponential piecewise polynomial cosine cosine-restarts one-cycle]`},
+		{"an initializer", func(d draft) { d.Algorithm.Initializer.Kind = "twos" }, `algorithm.initializer: "twos" is not known; there are [zeros ones he-normal he-uniform glorot-normal glorot-uniform lecun-normal lecun-uniform constant normal truncated-normal uniform variance-scaling orthogonal identity]`},
 		{"regularization", func(d draft) { d.Algorithm.Regularization = &schema.Regularization{L2: 1001} }, "algorithm.regularization.l2: 1001 is not between 0 and 1000"},
 		{"a microbatch", func(d draft) { d.Algorithm.MicrobatchSize, d.Algorithm.BatchSize = 1<<17, 1<<17 }, "algorithm.microbatchSize: 131072 is not between 1 and 65536"},
 		{"a batch", func(d draft) { d.Algorithm.BatchSize = 9 }, "algorithm.batchSize: 9 is not a multiple of microbatchSize (4)"},
@@ -247,7 +247,7 @@ func TestResolveRefuses(t *testing.T) {
 // All problems of one kind are told at once.
 func TestResolveCollects(t *testing.T) {
 	d := newDraft(t)
-	d.Model.Loss, d.Algorithm.Initializer, d.Algorithm.Optimizer.Kind = "hinge", "x", "y"
+	d.Model.Loss.Kind, d.Algorithm.Initializer.Kind, d.Algorithm.Optimizer.Kind = "regret", "x", "y"
 	_, err := d.resolve()
 	var invalid *schema.Invalid
 	if !errors.As(err, &invalid) || len(invalid.Problems) != 3 {
@@ -258,7 +258,7 @@ func TestResolveCollects(t *testing.T) {
 // A specification that names an engine of its own needs no layers, and is checked against the data all the same.
 func TestResolveForeign(t *testing.T) {
 	d := newDraft(t)
-	d.Engine, d.Model.Layers, d.Model.Loss, d.Algorithm.Optimizer = "kmeans.wasm", nil, "", schema.Component{}
+	d.Engine, d.Model.Layers, d.Model.Loss, d.Algorithm.Optimizer = "kmeans.wasm", nil, schema.Named{}, schema.Component{}
 	r, err := d.resolve()
 	if err != nil {
 		t.Fatal(err)

@@ -25,9 +25,14 @@ func (p *plan) scratch(m *memory) {
 		k := &p.parameters[i]
 		always(&k.Grad, k.Rows*k.GradStride*4+slack)
 	}
+	if p.local != nil || p.hasEMA() {
+		always(&p.before, p.parameterBytes()+slack)
+	}
 	if p.local != nil {
 		p.localScratch(always)
 	}
+
+	p.placeAugment(always, m)
 
 	index := make(map[*graph.Node]int, n)
 	placements := make([]kernel.Placement, n)
@@ -89,6 +94,7 @@ func (p *plan) scratch(m *memory) {
 		}
 	}
 	p.placeHead(&l, n)
+	p.placeLoss(m)
 	base := l.fix(m)
 	p.addRegion(schema.RegionScratch, base, "u8", l.size)
 	m.alloc(slack, 1)
@@ -158,7 +164,7 @@ func (p *plan) inputLayout() kernel.Layout {
 // placeHead gives the loss its scratch: it lives at the loss's step alone.
 func (p *plan) placeHead(l *lifetimes, step int) {
 	h := &p.head
-	h.Loss, h.Classes, h.TargetDType = p.graph.Loss, p.train.Classes, p.train.Record.Target.DType
+	h.Classes, h.TargetDType = p.train.Classes, p.train.Record.Target.DType
 	sites := kernel.Buffer{Layout: kernel.Sites, Shape: p.graph.Output().Shape, Lanes: p.tile.Lanes}
 	for _, b := range []*kernel.Buffer{&h.Values, &h.Predictions, &h.Targets} {
 		*b = sites
@@ -167,6 +173,26 @@ func (p *plan) placeHead(l *lifetimes, step int) {
 	for _, addr := range []*int{&h.Normalizer, &h.Labels, &h.Valid, &h.Losses} {
 		l.place(addr, 4*p.tile.Lanes, step, step)
 	}
+}
+
+// placeLoss gives the head its loss, with a table of the weights of classes where it has such.
+func (p *plan) placeLoss(m *memory) {
+	loss, attributes, _ := kernel.LossOf(p.graph.Loss)
+	if weights := kernel.ClassWeights(attributes); len(weights) > 0 {
+		p.head.ClassWeights = p.table(m, weights)
+	}
+	p.head.SetLoss(loss, attributes)
+}
+
+// table places constants in memory.
+func (p *plan) table(m *memory, values []float32) int {
+	var b []byte
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	addr := m.alloc(len(b)+slack, 16)
+	p.data = append(p.data, asm.Data{Offset: asm.ConstI32(int32(addr)), Bytes: b})
+	return addr
 }
 
 // inputTables computes the constants of normalisation in f64 and rounds them once. Those that differ between elements
@@ -186,13 +212,7 @@ func (p *plan) inputTables(m *memory) {
 				*values = append(*values, (*values)[0])
 			}
 		}
-		var b []byte
-		for _, v := range *values {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-		}
-		addr := m.alloc(len(b)+slack, 16)
-		p.data = append(p.data, asm.Data{Offset: asm.ConstI32(int32(addr)), Bytes: b})
-		return addr
+		return p.table(m, *values)
 	}
 	in.Scales, in.Offsets = table(&in.Scale), table(&in.Offset)
 }

@@ -19,7 +19,7 @@ func Closure() (*schema.Closure, []closure.Content) {
 		Model: schema.Model{
 			Input:  schema.Input{Shape: []int{2}, DType: "f32"},
 			Layers: []schema.Layer{{Name: "dense1", Component: schema.Component{Kind: "dense", Attributes: map[string]any{"units": 1.0}}}},
-			Loss:   "mean-squared-error",
+			Loss:   schema.Named{Component: schema.Component{Kind: "mean-squared-error", Attributes: map[string]any{}}},
 		},
 		Algorithm: schema.Algorithm{
 			Optimizer:      schema.Component{Kind: "sgd", Attributes: map[string]any{"learningRate": 0.5}},

@@ -114,7 +114,7 @@ func TestProcessCompiler(t *testing.T) {
 		t.Errorf("%s %v", got, err)
 	}
 	bad := c
-	bad.Model.Loss = "regret"
+	bad.Model.Loss.Kind = "regret"
 	_, err := compiler.Compile(t.Context(), bad.Resolved())
 	if _, ok := errors.AsType[*schema.Invalid](err); !ok || !strings.Contains(err.Error(), "regret") {
 		t.Errorf("a bad loss: %v", err)

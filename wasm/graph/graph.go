@@ -45,11 +45,15 @@ type Parameter struct {
 }
 
 // InitializedBy is the initializer, given that of the algorithm.
-func (p Parameter) InitializedBy(algorithm string) string {
+func (p Parameter) InitializedBy(algorithm schema.Named) schema.Named {
+	own := p.Initializer
 	if p.Bias {
-		algorithm = "zeros"
+		own = cmp.Or(own, "zeros")
 	}
-	return cmp.Or(p.Initializer, algorithm)
+	if own == "" {
+		return algorithm
+	}
+	return schema.Named{Component: schema.Component{Kind: own}}
 }
 
 // Node is one operation at its place.
@@ -80,7 +84,7 @@ func (n *Node) In() *Node { return n.Inputs[0] }
 // Graph is a list of nodes in which inputs come before their readers; the first is the model's input.
 type Graph struct {
 	Nodes []*Node
-	Loss  string
+	Loss  schema.Named
 }
 
 // Output is the last node.

@@ -19,7 +19,7 @@ func layer(kind string, attributes map[string]any) schema.Layer {
 }
 
 func build(shape []int, layers ...schema.Layer) (*graph.Graph, error) {
-	m := schema.Model{Input: schema.Input{Shape: shape, DType: "u8"}, Layers: layers, Loss: kernel.SoftmaxCrossEntropy}
+	m := schema.Model{Input: schema.Input{Shape: shape, DType: "u8"}, Layers: layers, Loss: schema.Named{Component: schema.Component{Kind: kernel.SoftmaxCrossEntropy}}}
 	return graph.Build("closure.yaml", m, kernel.GraphOps())
 }
 

@@ -62,7 +62,7 @@ func newTrainer(t *testing.T, shapes []tensorShape, bits int, rule kernel.Rule, 
 			"quantise": e.Quantise(ps, bits, clippedAt, status),
 			"apply": e.Apply(ps, kernel.Step{
 				Bits: bits, Rule: rule, Shared: shared, Count: examplesAt, Status: status,
-				Schedule: kernel.Schedules()[1].Multiplier(e, map[string]any{"every": 2.0, "factor": 0.9}),
+				Schedule: kernel.Multiplier(e, kernel.Schedules()[1], map[string]any{"every": 2.0, "factor": 0.9, "warmUp": 0.0, "floor": 0.0}),
 				Hyper:    func(name string) int { return tr.at[name] },
 			}),
 		}

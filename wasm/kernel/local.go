@@ -27,7 +27,7 @@ func OuterName(name string) string { return "outer." + name }
 // InnerStep emits (t i64, examples i32) → status: a step of the optimizer with the gradient of one part, the sum over
 // its examples, t being the number of the schedule's step. The gradient that the rule gets is
 //
-//	G = g / f32(examples), and + l2·w + l1·sign(w) for a regularised tensor.
+//	G = g / f32(examples), clipped, and + l2·w + l1·sign(w) for a regularised tensor.
 //
 // A tensor whose multiplier of the rate is 0 keeps its values. Slots and shared scalars are scratch.
 func (e *Emitter) InnerStep(params []Parameter, s Step) Fn {
@@ -35,7 +35,8 @@ func (e *Emitter) InnerStep(params []Parameter, s Step) Fn {
 	for _, p := range params {
 		longest = max(longest, gradientTrips(p))
 	}
-	u := s.updates(params, func(name string, regularise bool) Fn { return e.innerUpdate("step."+name, s, longest, regularise) })
+	u := s.updates(params, func(name string, as treatment) Fn { return e.innerUpdate("step."+name, s, longest, as) })
+	u.constrain = e.constrain(params)
 	return e.Define("step", []asm.ValType{asm.I64, asm.I32}, []asm.ValType{asm.I32}, func(c *code, args []local) {
 		count, rate := c.Local(asm.F32), c.Local(asm.F32)
 		c.Get(args[1])
@@ -53,18 +54,18 @@ func (e *Emitter) InnerStep(params []Parameter, s Step) Fn {
 
 // innerUpdate emits the function that updates a tensor by its gradient: gradientParams, the address of the values, the
 // count and the rate (f32), the addresses of the slots. It returns what update does.
-func (e *Emitter) innerUpdate(name string, s Step, trips int64, regularise bool) Fn {
+func (e *Emitter) innerUpdate(name string, s Step, trips int64, as treatment) Fn {
 	params := append(append([]asm.ValType(nil), gradientParams...), asm.I32, asm.F32, asm.F32)
 	for range s.Rule.Slots {
 		params = append(params, asm.I32)
 	}
-	return e.Define(name, params, []asm.ValType{asm.I32}, func(c *code, p []local) {
+	return e.Define(name, params, as.results(), func(c *code, p []local) {
 		row, rows, cols, stride := p[0], p[1], p[2], p[3]
 		next := append([]local{p[4]}, p[7:]...) // the stored tensors' next rows
-		t := tensorUpdate{Update: s.updateCode(c), stored: c.Locals(asm.I32, len(next))}
+		t := tensorUpdate{Update: s.updateCode(c), stored: c.Locals(asm.I32, len(next)), treatment: as}
 		t.Rate = p[6]
 		t.gradient = func(offset int) { c.Load(asm.V128Load, row, offset) }
-		t.prepare(s, p[5], regularise)
+		t.prepare(s, p[5])
 		walk(c, trips, row, rows, cols, stride, func() {
 			for i, l := range next {
 				c.Get(l)
@@ -79,7 +80,7 @@ func (e *Emitter) innerUpdate(name string, s Step, trips int64, regularise bool)
 				c.AddTo(l, bytes)
 			}
 		})
-		foldLanes(c, t.most, asm.I32x4MaxS)
+		t.result()
 	})
 }
 

@@ -1,11 +1,16 @@
 package kernel
 
-import asm "github.com/reprise-ml/reprise/wasm/module"
+import (
+	"fmt"
+
+	"github.com/reprise-ml/reprise/schema"
+	asm "github.com/reprise-ml/reprise/wasm/module"
+)
 
 // Head is what stands behind the last layer: the loss with its gradient, the count of correct answers, and what predict
 // writes. It works on a tile with the examples in the lanes.
 type Head struct {
-	Loss    string
+	Loss    lossRule
 	Outputs Buffer // Rows: the last layer
 	Grad    Buffer // Rows: the loss's gradient by it
 	Classes int    // of a class target; 0 where the target is a vector of f32
@@ -14,6 +19,7 @@ type Head struct {
 	Values, Predictions, Targets Buffer
 	Normalizer, Labels, Valid    int // log Σ exp; class of each lane as i32; ~0 where the lane holds an example
 	Losses                       int
+	ClassWeights                 int // f32 of each class, where the loss has such
 	Target                       int // the region target, rows of TargetBytes
 	TargetDType                  string
 	First, Count                 int // addresses of i32: the tile's first example, and the examples of the call
@@ -21,15 +27,65 @@ type Head struct {
 	LossSum, Correct             int // addresses of i64
 }
 
-// Losses that a model may name.
-func Losses() []string { return []string{SoftmaxCrossEntropy, MeanSquaredError} }
+// Loss is a rule by which outputs are compared with targets.
+type Loss interface {
+	Declaration() schema.Declaration
+	// rule is the loss with resolved attributes, of a head whose fields say what its targets are.
+	rule(a schema.Attributes, h Head) lossRule
+}
 
-// Names of losses.
+// Losses of the vocabulary.
+func Losses() []Loss {
+	return append([]Loss{softmaxCrossEntropy{}, meanSquaredError{}, divergence{}, hinge{}}, pointwiseLosses()...)
+}
+
+// LossOf finds a loss; its attributes may lack defaults.
+func LossOf(n schema.Named) (Loss, schema.Attributes, []schema.Problem) {
+	for _, l := range Losses() {
+		if d := l.Declaration(); d.Name == n.Kind {
+			attributes, problems := d.Resolve("model.loss."+n.Kind, n.Attributes)
+			return l, attributes, problems
+		}
+	}
+	return nil, nil, []schema.Problem{{Path: "model.loss", Message: fmt.Sprintf("%q is not a loss; there are %v", n.Kind, lossNames())}}
+}
+
+func lossNames() (names []string) {
+	for _, l := range Losses() {
+		names = append(names, l.Declaration().Name)
+	}
+	return names
+}
+
+// lossRule emits what is particular to a loss.
+type lossRule interface {
+	// predict emits Values → Predictions, p being a free local.
+	predict(h Head, c *code, p local)
+	// sum emits a pass, or passes, over the outputs of the lanes at s.v, in which s.loss, 0 at first, comes to something.
+	sum(h Head, c *code, s scoring)
+	// push then pushes the lanes' losses.
+	push(h Head, c *code, s scoring)
+	// prepare emits what slope needs once.
+	prepare(h Head, c *code, s scoring)
+	// slope pushes the derivative of the lanes' losses by output s.j, from Predictions and targets.
+	slope(h Head, c *code, s scoring)
+}
+
+// scoring is the state of a pass over the outputs of the lanes at v.
+type scoring struct {
+	j, p    local // i32: the output, and the byte offset of its site
+	x, loss local // v128
+	v       int
+	each    func(body func()) // runs body for each output
+}
+
+// Names of losses that others ask for.
 const (
-	// SoftmaxCrossEntropy is −log p_t with p = softmax(x), by p_j = exp(x_j − max x) / Σ_j; gradient p − onehot(t).
 	SoftmaxCrossEntropy = "softmax-cross-entropy"
-	// MeanSquaredError is Σ_j (x_j − t_j)² / J; gradient 2·(x_j − t_j) / J. A class target is a one-hot vector.
-	MeanSquaredError = "mean-squared-error"
+	MeanSquaredError    = "mean-squared-error"
+	BinaryCrossEntropy  = "binary-cross-entropy"
+	KLDivergence        = "kl-divergence"
+	Poisson             = "poisson"
 )
 
 // lossLimit and lossScale: each example's loss is clamped to ±2¹⁴ and counted in 2⁻²⁰ (DESIGN §5).
@@ -48,64 +104,32 @@ func (h Head) lanes(c *code, body func(v int)) {
 	}
 }
 
+// SetLoss makes the head one of a loss with resolved attributes. Its other fields are set before.
+func (h *Head) SetLoss(l Loss, a schema.Attributes) { h.Loss = l.rule(a, *h) }
+
 // Predict emits: Outputs → Predictions (and Values, Normalizer).
 func (h Head) Predict(e *Emitter) Fn {
 	return *e.define("head.predict", func(c *code) {
 		transpose(c, h.Outputs, h.Values)
-		p := c.Local(asm.I32)
-		site, end := h.Values.Site(), h.units()*h.Values.Site()
-		if h.Loss != SoftmaxCrossEntropy {
-			x := c.Local(asm.V128)
-			eachVector(c, []int{h.Values.Addr, h.Predictions.Addr}, end, func(at func(int) (local, int)) {
-				from, o := at(0)
-				to, q := at(1)
-				c.Get(to)
-				c.Load(asm.V128Load, from, o)
-				c.Mem(asm.V128Store, q)
-			})
-			c.Release(p, x)
-			return
-		}
-		top, sum, x := c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128)
-		h.lanes(c, func(v int) {
-			c.I32x4(-1 << 23) // −∞
-			c.Set(top)
-			c.For(p, 0, end, site, func() {
-				c.Get(top)
-				c.Load(asm.V128Load, p, h.Values.Addr+v)
-				c.Op(asm.F32x4PMax)
-				c.Set(top)
-			})
-			c.I32x4(0)
-			c.Set(sum)
-			c.For(p, 0, end, site, func() {
-				c.Load(asm.V128Load, p, h.Values.Addr+v)
-				c.Get(top)
-				c.Op(asm.F32x4Sub)
-				c.Set(x)
-				Exp(c, x)
-				c.Set(x)
-				c.Get(p, x)
-				c.Mem(asm.V128Store, h.Predictions.Addr+v)
-				c.Get(sum, x)
-				c.Op(asm.F32x4Add)
-				c.Set(sum)
-			})
-			c.For(p, 0, end, site, func() {
-				c.Get(p)
-				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
-				c.Get(sum)
-				c.Op(asm.F32x4Div)
-				c.Mem(asm.V128Store, h.Predictions.Addr+v)
-			})
-			c.I32(h.Normalizer)
-			Log(c, sum)
-			c.Get(top)
-			c.Op(asm.F32x4Add)
-			c.Mem(asm.V128Store, v)
-		})
-		c.Release(p, top, sum, x)
+		h.Loss.predict(h, c, c.Local(asm.I32))
 	})
+}
+
+// copyValues emits Values → Predictions, through a function of the vector in a local where there is one.
+func (h Head) copyValues(c *code, p local, through func(c *code, x local)) {
+	x := c.Local(asm.V128)
+	eachVector(c, []int{h.Values.Addr, h.Predictions.Addr}, h.units()*h.Values.Site(), func(at func(int) (local, int)) {
+		from, o := at(0)
+		to, q := at(1)
+		c.Get(to)
+		c.Load(asm.V128Load, from, o)
+		if through != nil {
+			c.Set(x)
+			through(c, x)
+		}
+		c.Mem(asm.V128Store, q)
+	})
+	c.Release(p, x)
 }
 
 // LoadTargets emits: the tile's targets → Labels or Targets, and Valid. Its result is 1 where a label is not a class.
@@ -218,33 +242,10 @@ func (h Head) Score(e *Emitter) Fn {
 		h.lanes(c, func(v int) {
 			c.I32x4(0)
 			c.Set(loss)
-			each(func() {
-				if h.Loss == SoftmaxCrossEntropy { // x_t, of which exactly one term is not +0
-					c.Get(loss)
-					h.isTarget(c, j, v)
-					c.Load(asm.V128Load, p, h.Values.Addr+v)
-					c.Op(asm.V128And, asm.V128Or)
-				} else {
-					c.Load(asm.V128Load, p, h.Values.Addr+v)
-					h.target(c, j, p, v)
-					c.Op(asm.F32x4Sub)
-					c.Set(x)
-					c.Get(loss, x, x)
-					c.Op(asm.F32x4Mul, asm.F32x4Add)
-				}
-				c.Set(loss)
-			})
+			s := scoring{j: j, p: p, x: x, loss: loss, v: v, each: each}
+			h.Loss.sum(h, c, s)
 			c.I32(h.Losses)
-			if h.Loss == SoftmaxCrossEntropy {
-				c.I32(h.Normalizer)
-				c.Mem(asm.V128Load, v)
-				c.Get(loss)
-				c.Op(asm.F32x4Sub)
-			} else {
-				c.Get(loss)
-				c.F32x4(1 / float32(h.units()))
-				c.Op(asm.F32x4Mul)
-			}
+			h.Loss.push(h, c, s)
 			c.Mem(asm.V128Store, v)
 			if h.Classes == 0 {
 				return
@@ -322,23 +323,27 @@ func (h Head) Gradient(e *Emitter) Fn {
 	return *e.define("head.gradient", func(c *code) {
 		j, p := c.Local(asm.I32), c.Local(asm.I32)
 		site := h.Values.Site()
-		c.SetI32(p, 0)
-		c.For(j, 0, h.units(), 1, func() {
+		s := scoring{j: j, p: p, each: func(body func()) {
+			c.SetI32(p, 0)
+			c.For(j, 0, h.units(), 1, func() {
+				body()
+				c.AddTo(p, site)
+			})
+		}}
+		h.lanes(c, func(v int) {
+			s.v = v
+			h.Loss.prepare(h, c, s)
+		})
+		s.each(func() {
 			h.lanes(c, func(v int) {
+				s.v = v
 				c.Get(p)
-				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
-				h.target(c, j, p, v)
-				c.Op(asm.F32x4Sub)
-				if h.Loss == MeanSquaredError {
-					c.F32x4(2 / float32(h.units()))
-					c.Op(asm.F32x4Mul)
-				}
+				h.Loss.slope(h, c, s)
 				c.I32(h.Valid)
 				c.Mem(asm.V128Load, v)
 				c.Op(asm.V128And)
 				c.Mem(asm.V128Store, h.Values.Addr+v)
 			})
-			c.AddTo(p, site)
 		})
 		c.Release(j, p)
 		transpose(c, h.Values, h.Grad)

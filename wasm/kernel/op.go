@@ -48,7 +48,13 @@ func GraphOps() []graph.Op {
 
 // Vocabulary declares everything that a specification may name.
 func Vocabulary() schema.Vocabulary {
-	v := schema.Vocabulary{Losses: Losses(), Initializers: Initializers(), Activations: Activations()}
+	v := schema.Vocabulary{
+		Initializers: Initializers(), Activations: Activations(), Clippings: Clippings(), Constraints: Constraints(),
+		Averagings: Averagings(), Augmentations: Augmentations(),
+	}
+	for _, l := range Losses() {
+		v.Losses = append(v.Losses, l.Declaration())
+	}
 	for _, op := range Ops() {
 		v.Layers = append(v.Layers, op.Declaration())
 	}

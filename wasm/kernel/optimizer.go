@@ -15,7 +15,9 @@ type Optimizer interface {
 }
 
 // Optimizers of the vocabulary.
-func Optimizers() []Optimizer { return []Optimizer{sgd{}, adagrad{}, adam{}} }
+func Optimizers() []Optimizer {
+	return []Optimizer{sgd{}, adagrad{}, adam{}, adamW{}, adamax{}, nadam{}, adadelta{}, rmsprop{}, lamb{}, lars{}}
+}
 
 // Rule is an optimizer as apply uses it. Every order of operations in it is part of the engine's results: wasm/ref
 // repeats it.
@@ -32,6 +34,13 @@ type Rule struct {
 	Advance func(u *Update)
 	// Tensor emits what a tensor's update computes once, and returns what emits the change of four values.
 	Tensor func(u *Update) func(v Values)
+	// Decays says that the rule treats tensors that are regularised otherwise than biases: Update.Decayed tells.
+	Decays bool
+	// Measure is for rules that need the norms of whole tensors before they change any value, of those that are Decayed. It
+	// is emitted like Tensor, but what it returns leaves the vectors whose norms are wanted in W and G and changes nothing
+	// else. Ratio then pushes by what the tensor's rate is multiplied (f32), given the norms (f64).
+	Measure func(u *Update) func(v Values)
+	Ratio   func(u *Update, w, g local)
 }
 
 // Values are the locals of four neighbouring values. The emitted code leaves new ones in W and Slots and may use G up.
@@ -45,6 +54,8 @@ type Update struct {
 	*asm.Code
 	// Rate is an f32: the learning rate times the schedule's and the tensor's multipliers. Advance has none.
 	Rate local
+	// Decayed says that the tensor is one that is regularised, not a bias.
+	Decayed bool
 
 	hyper  func(name string) int
 	shared map[string]int

@@ -130,7 +130,7 @@ func TestStatedFuelSuffices(t *testing.T) {
 				"quantise": e.Quantise(params, 16, clippedAt, status),
 				"apply": e.Apply(params, kernel.Step{
 					Bits: 16, Rule: ruleOf(t, "sgd", rules[0].attributes), Count: examplesAt, Status: status,
-					Schedule: kernel.Schedules()[1].Multiplier(e, map[string]any{"every": 1, "factor": 1.0}),
+					Schedule: kernel.Multiplier(e, kernel.Schedules()[1], map[string]any{"every": 1.0, "factor": 1.0, "warmUp": 0.0, "floor": 0.0}),
 					Hyper:    func(string) int { return hyperAt },
 				}),
 			}

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/reprise-ml/reprise/schema"
+
 // Parameter is a trainable tensor as quantise, apply and the initialisers see it. All addresses are constants.
 //
 // The gradient of a microbatch is a scratch of Rows rows with GradStride floats each, of which the first Cols count;
@@ -11,10 +13,12 @@ type Parameter struct {
 	GradStride int // floats; a multiple of 4
 
 	FanIn, FanOut int
-	Initializer   string // of the vocabulary; biases are "zeros"
-	Decayed       bool   // L1 and L2 apply (not to biases)
+	Initializer   schema.Named // of the vocabulary; biases are "zeros"
+	Constraint    schema.Named // of the vocabulary, resolved; for the weights of a layer. None where its kind is ""
+	Decayed       bool         // L1 and L2 apply (not to biases)
 
-	Value    int   // f32 [Rows·Cols], a parameter tensor
+	Value    int   // f32 [Rows·Cols], a parameter tensor, or state where averages take its place
+	Average  int   // f32 [Rows·Cols], a parameter tensor, where there are averages
 	Grad     int   // f32 scratch
 	Exponent int   // i32, state: E of DESIGN §5 ("none" is NoExponent)
 	Sum      int   // i32 [Rows·Cols], accumulators: quantised gradients

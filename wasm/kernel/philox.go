@@ -9,10 +9,11 @@ import asm "github.com/reprise-ml/reprise/wasm/module"
 // which number of a stream is meant:
 //
 //	purpose          lower 24 bits      first word            third word   fourth word
-//	PurposeInit      parameter's index  element / 4           0            0
+//	PurposeInit      parameter's index  element / 4           attempt      0
 //	PurposeBlocks    see Order          0                     epoch        epoch / 2^32
 //	PurposeRecords   see Order          block                 epoch        epoch / 2^32
 //	PurposeDropout   layer's index      see DropoutMask       microbatch   step
+//	PurposeAugment   place in the list  example               microbatch   step
 //
 // Element i of a stream is word i mod 4 of its counter. A word x gives the uniform number (x >> 8) · 2^−24 in [0, 1).
 const (
@@ -20,6 +21,7 @@ const (
 	PurposeBlocks  = 2 << 24
 	PurposeRecords = 3 << 24
 	PurposeDropout = 4 << 24
+	PurposeAugment = 5 << 24
 )
 
 const (

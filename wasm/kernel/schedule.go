@@ -10,12 +10,24 @@ import (
 // Schedule is how the learning rate changes with time.
 type Schedule interface {
 	Declaration() schema.Declaration
-	// Multiplier emits (t i64) → f32, by which the learning rate is multiplied t steps after the first.
-	Multiplier(e *Emitter, attributes map[string]any) Fn
+	// multiplier emits (t i64) → f32, by which the learning rate is multiplied t steps after the first.
+	multiplier(e *Emitter, a schema.Attributes) Fn
 }
 
 // Schedules of the vocabulary.
-func Schedules() []Schedule { return []Schedule{constant{}, stepwise{}, exponential{}} }
+func Schedules() []Schedule {
+	var list []Schedule
+	for _, s := range []Schedule{constant{}, stepwise{}, exponential{}, piecewise{}, polynomial{}, cosine{}, cosineRestarts{}, oneCycle{}} {
+		list = append(list, framed{s})
+	}
+	return list
+}
+
+// Multiplier emits (t i64) → f32, by which a schedule with resolved attributes multiplies the learning rate t steps after
+// the first.
+func Multiplier(e *Emitter, s Schedule, attributes map[string]any) Fn {
+	return s.multiplier(e, attributes)
+}
 
 // constant leaves the rate as it is.
 type constant struct{}
@@ -24,7 +36,7 @@ func (constant) Declaration() schema.Declaration {
 	return schema.Declaration{Name: "constant", Doc: "The rate stays as it is."}
 }
 
-func (constant) Multiplier(e *Emitter, _ map[string]any) Fn {
+func (constant) multiplier(e *Emitter, _ schema.Attributes) Fn {
 	return e.Define("schedule.constant", []asm.ValType{asm.I64}, []asm.ValType{asm.F32},
 		func(c *code, _ []local) { c.F32(1) })
 }
@@ -38,8 +50,8 @@ func (stepwise) Declaration() schema.Declaration {
 	}
 }
 
-func (stepwise) Multiplier(e *Emitter, attributes map[string]any) Fn {
-	return e.power("schedule.step", number(attributes, "factor"), int64(number(attributes, "every")))
+func (stepwise) multiplier(e *Emitter, a schema.Attributes) Fn {
+	return e.power("schedule.step", a.Float("factor"), int64(a.Float("every")))
 }
 
 // exponential multiplies by factor^(t/every), which is (factor^(1/every))^t.
@@ -51,8 +63,8 @@ func (exponential) Declaration() schema.Declaration {
 	}
 }
 
-func (exponential) Multiplier(e *Emitter, attributes map[string]any) Fn {
-	return e.power("schedule.exponential", root(number(attributes, "factor"), int64(number(attributes, "every"))), 1)
+func (exponential) multiplier(e *Emitter, a schema.Attributes) Fn {
+	return e.power("schedule.exponential", root(a.Float("factor"), int64(a.Float("every"))), 1)
 }
 
 func decayAttributes() []schema.Attribute {

@@ -29,9 +29,16 @@ func (sgd) momentum() quantity {
 func (s sgd) Declaration() schema.Declaration {
 	d := declare("sgd", "Stochastic gradient descent, with momentum if wanted.", s.rate(), s.momentum())
 	d.Attributes = append(d.Attributes, schema.Attribute{
-		Name: nesterov, Kind: schema.Boolean, Default: false, Doc: "Look ahead along the velocity. Without momentum it changes nothing.",
+		Name: nesterov, Kind: schema.Boolean, Default: false, Doc: "Look ahead along the velocity; that needs a momentum.",
 	})
 	return d
+}
+
+func (sgd) check(a schema.Attributes) (attribute, problem string) {
+	if a.Bool(nesterov) && a.Float(momentum) == 0 {
+		return nesterov, "true without a momentum is plain sgd; give a momentum such as 0.9, or leave nesterov out"
+	}
+	return "", ""
 }
 
 func (s sgd) Rule(attributes map[string]any) Rule {

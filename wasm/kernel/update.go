@@ -18,14 +18,14 @@ func updateTrips(values int) int64 { return int64(values/updateUnroll + updateUn
 // update emits the function that updates a tensor: the addresses of values and sums, their number, the address of the
 // exponent, the count and the rate (f32), the addresses of the slots. It returns the largest magnitude of
 // what it stored, as bits, which order like integers with infinities and NaNs at the end.
-func (e *Emitter) update(name string, s Step, longest int, regularise bool) Fn {
+func (e *Emitter) update(name string, s Step, longest int, as treatment) Fn {
 	params := []asm.ValType{asm.I32, asm.I32, asm.I32, asm.I32, asm.F32, asm.F32}
 	for range s.Rule.Slots {
 		params = append(params, asm.I32)
 	}
-	return e.Define(name, params, []asm.ValType{asm.I32}, func(c *code, p []local) {
+	return e.Define(name, params, as.results(), func(c *code, p []local) {
 		left, stored := p[2], append([]local{p[0]}, p[6:]...)
-		t := tensorUpdate{Update: s.updateCode(c), stored: stored}
+		t := tensorUpdate{Update: s.updateCode(c), stored: stored, treatment: as}
 		t.Rate = p[5]
 		sums, unscale := p[1], t.unscale(s.Bits, p[3])
 		t.gradient = func(offset int) {
@@ -34,7 +34,7 @@ func (e *Emitter) update(name string, s Step, longest int, regularise bool) Fn {
 			c.Get(unscale)
 			c.Op(asm.F32x4Mul)
 		}
-		t.prepare(s, p[4], regularise)
+		t.prepare(s, p[4])
 		pointers := append([]local{sums}, stored...)
 		// loop goes on while at least so many values are left.
 		loop := func(trips, vectors, least int, body func(offset int)) {
@@ -68,20 +68,37 @@ func (e *Emitter) update(name string, s Step, longest int, regularise bool) Fn {
 				t.vector(offset, &mask)
 			})
 		})
-		foldLanes(c, t.most, asm.I32x4MaxS)
+		t.result()
 	})
 }
 
 // tensorUpdate is the state of emitting the update of one tensor.
 type tensorUpdate struct {
 	*Update
+	treatment
 	stored   []local          // addresses: values, then slots
 	gradient func(offset int) // pushes four values of what is divided by count
 
 	count, magnitude, least, most local
-	regularise                    func(x Values)
-	change                        func(x Values)
+	clip, regularise, change      func(x Values)
 	values                        Values
+	squares                       squares
+}
+
+// treatment is what an update does to a tensor beside its rule.
+type treatment struct {
+	decayed    bool // the tensor is not a bias
+	regularise bool // L1 and L2 are added to its gradient
+	measure    bool // nothing is stored: the result is two sums of squares
+	raw        bool // of a measurement: the gradient's as it is, before it is clipped
+}
+
+// results of the function: the largest magnitude of what it stored as bits, or the sums.
+func (a treatment) results() []asm.ValType {
+	if a.measure {
+		return []asm.ValType{asm.F64, asm.F64}
+	}
+	return []asm.ValType{asm.I32}
 }
 
 // unscale emits 2^−s, by which sums are multiplied.
@@ -102,19 +119,48 @@ func (t *tensorUpdate) unscale(bits int, exponent local) local {
 }
 
 // prepare emits what comes before the loop.
-func (t *tensorUpdate) prepare(s Step, count local, regularise bool) {
+func (t *tensorUpdate) prepare(s Step, count local) {
 	t.count = t.Splat(func() { t.Get(count) })
+	t.Decayed = t.decayed
+	t.clip, t.regularise, t.change = func(Values) {}, func(Values) {}, func(Values) {}
+	if t.measure {
+		t.squares = newSquares(t.Code)
+	}
+	if !t.raw {
+		t.rules(s)
+	}
+	t.values = Values{W: t.Local(asm.V128), G: t.Local(asm.V128), Slots: t.Locals(asm.V128, len(s.Rule.Slots))}
+}
+
+// rules emits what the parts of a change need once.
+func (t *tensorUpdate) rules(s Step) {
+	if t.measure {
+		t.clip = s.clip(t.Update)
+		if t.treatment.regularise {
+			t.regularise = regularisation(t.Update)
+		}
+		t.change = s.Rule.Measure(t.Update)
+		return
+	}
 	t.magnitude, t.least, t.most = t.Local(asm.V128), t.Local(asm.V128), t.Local(asm.V128)
 	t.I32x4(absMask)
 	t.Set(t.magnitude)
 	t.I32x4(tiny - 1)
 	t.Set(t.least)
-	t.regularise = func(Values) {}
-	if regularise {
+	t.clip = s.clip(t.Update)
+	if t.treatment.regularise {
 		t.regularise = regularisation(t.Update)
 	}
 	t.change = s.Rule.Tensor(t.Update)
-	t.values = Values{W: t.Local(asm.V128), G: t.Local(asm.V128), Slots: t.Locals(asm.V128, len(s.Rule.Slots))}
+}
+
+// result pushes what the function returns.
+func (t *tensorUpdate) result() {
+	if t.measure {
+		t.squares.push()
+		return
+	}
+	foldLanes(t.Code, t.most, asm.I32x4MaxS)
 }
 
 // regularisation emits G ← (G + l2·w) + l1·sign(w), where the sign of ±0 is 0.
@@ -147,8 +193,13 @@ func (t *tensorUpdate) vector(offset int, mask *local) {
 		t.Load(asm.V128Load, t.stored[i], offset)
 		t.Set(l)
 	}
+	t.clip(x)
 	t.regularise(x)
 	t.change(x)
+	if t.measure {
+		t.squares.add(x, mask)
+		return
+	}
 	for i, l := range locals {
 		t.store(t.stored[i], l, offset, mask)
 	}

@@ -200,6 +200,12 @@ func (c *Code) MemCopy(n int) {
 	c.fuel += c.mult * int64(n/64)
 }
 
+// Copy appends memory.copy; destination, source and length, at most n bytes, are on the stack.
+func (c *Code) Copy(n int) {
+	c.body = append(appendOp(c.body, MemoryCopy), 0, 0)
+	c.fuel += c.mult * int64(n/64)
+}
+
 // Fill appends memory.fill; address, value and length, at most n bytes, are on the stack.
 func (c *Code) Fill(n int) {
 	c.body = append(appendOp(c.body, MemoryFill), 0)

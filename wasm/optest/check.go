@@ -10,6 +10,7 @@ import (
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm"
+	"github.com/reprise-ml/reprise/wasm/kernel"
 	"github.com/reprise-ml/reprise/wasm/ref"
 )
 
@@ -98,13 +99,14 @@ func (p *pair) run() {
 // shiftBiases gives biases values, which they do not have at first, so that they show in everything.
 func (p *pair) shiftBiases() {
 	draw := rand.New(rand.NewPCG(3, 1))
-	for _, q := range p.oracle.Network.Parameters {
+	for k, q := range p.oracle.Network.Parameters {
 		if !q.Bias {
 			continue
 		}
 		for i := range q.Value {
 			q.Value[i] = float32(draw.NormFloat64() / 4)
 		}
+		copy(p.oracle.Tensors[k].Average, q.Value)
 		copy(p.engine.Tensor(q.Name), Floats(q.Value))
 	}
 	p.engine.call("restore")
@@ -153,26 +155,34 @@ func (p *pair) compareAccumulators(when string) {
 
 func (p *pair) compareTensors(when string) {
 	p.t.Helper()
-	rule, outer := p.r.Algorithm.Optimizer.Kind, ""
+	outer, slots := "", []string{"velocity"}
 	if p.r.Algorithm.Aggregation.Mode == schema.AggregateLocalSteps {
-		rule, outer = "sgd", "outer."
+		outer = "outer."
+	} else {
+		slots = slotNames(p.r.Algorithm.Optimizer)
 	}
 	for i, q := range p.oracle.Network.Parameters {
 		o := p.oracle.Tensors[i]
-		p.equal(when+": "+q.Name, p.engine.Tensor(q.Name), Floats(o.Value))
+		if o.Average == nil {
+			p.equal(when+": "+q.Name, p.engine.Tensor(q.Name), Floats(o.Value))
+		} else {
+			p.equal(when+": "+q.Name, p.engine.Tensor(q.Name), Floats(o.Average))
+			p.equal(when+": trained "+q.Name, p.engine.Tensor(q.Name+".trained"), Floats(o.Value))
+		}
 		p.equal(when+": exponent of "+q.Name, p.engine.Tensor(q.Name+"."+outer+"exponent"), ints([]int32{o.Exponent}))
 		for k, slot := range o.Slots {
-			name := map[string][]string{"sgd": {"velocity"}, "adagrad": {"accumulator"}, "adam": {"m", "v"}}[rule][k]
-			p.equal(when+": "+name+" of "+q.Name, p.engine.Tensor(q.Name+"."+outer+name), Floats(slot))
+			p.equal(when+": "+slots[k]+" of "+q.Name, p.engine.Tensor(q.Name+"."+outer+slots[k]), Floats(slot))
 		}
 	}
 	for _, a := range p.oracle.Network.Averages {
 		p.equal(when+": mean of "+a.Name, p.engine.Tensor(a.Name+".mean"), Floats(a.Mean))
 		p.equal(when+": variance of "+a.Name, p.engine.Tensor(a.Name+".variance"), Floats(a.Variance))
 	}
-	if adam, ok := p.oracle.Rule.(*ref.Adam); ok {
-		p.equal(when+": correction 1", p.engine.Tensor("adam.correction1"), Floats([]float32{adam.Correction1}))
-		p.equal(when+": correction 2", p.engine.Tensor("adam.correction2"), Floats([]float32{adam.Correction2}))
+	for name, x := range p.shared() {
+		p.equal(when+": "+name, p.engine.Tensor(name), Floats([]float32{x}))
+	}
+	if p.r.Algorithm.Averaging.Kind != "" {
+		p.equal(when+": averaging.count", p.engine.Tensor("averaging.count"), long(p.oracle.Averaged))
 	}
 	if want := p.stateCount(); len(p.engine.Section.State) != want {
 		p.t.Fatalf("%s, %s: %d tensors of state, want %d", p.name, when, len(p.engine.Section.State), want)
@@ -180,14 +190,48 @@ func (p *pair) compareTensors(when string) {
 	p.equal(when+": seed", p.engine.Tensor("seed"), long(p.oracle.Seed))
 }
 
+// slotNames are the optimizer's, as the compiler has them.
+func slotNames(c schema.Component) []string {
+	for _, o := range kernel.Optimizers() {
+		if o.Declaration().Name == c.Kind {
+			return o.Rule(c.Attributes).Slots
+		}
+	}
+	return nil
+}
+
+// shared are the scalars of the oracle's rule.
+func (p *pair) shared() map[string]float32 {
+	rule := p.oracle.Rule
+	if clipped, ok := rule.(ref.Clipped); ok {
+		rule = clipped.Rule
+	}
+	adam := func(a ref.Adam) map[string]float32 {
+		return map[string]float32{"adam.correction1": a.Correction1, "adam.correction2": a.Correction2}
+	}
+	switch r := rule.(type) {
+	case *ref.Adam:
+		return adam(*r)
+	case *ref.AdamW:
+		return adam(r.Adam)
+	case *ref.LAMB:
+		return adam(r.Adam)
+	case *ref.NAdam:
+		return map[string]float32{"adam.correction2": r.Correction2, "nadam.fade": r.Fade, "nadam.product": r.Product}
+	case *ref.Adamax:
+		return map[string]float32{"adam.correction1": r.Correction1}
+	}
+	return nil
+}
+
 // stateCount is the number of the oracle's tensors of state.
 func (p *pair) stateCount() int {
-	n := 1 // the seed
+	n := 1 + len(p.shared()) // the seed
 	for _, o := range p.oracle.Tensors {
 		n += 1 + len(o.Slots)
 	}
-	if _, ok := p.oracle.Rule.(*ref.Adam); ok {
-		n += 2
+	if p.r.Algorithm.Averaging.Kind != "" {
+		n += 1 + len(p.oracle.Tensors) // how many, and the values that are trained
 	}
 	return n
 }

@@ -7,7 +7,7 @@ type AdaGrad struct{}
 func (AdaGrad) Advance(Hyper) {}
 
 // Update adds to the sum, then takes a step.
-func (AdaGrad) Update(h Hyper, w, g, rate float32, slots []float32) float32 {
-	slots[0] = slots[0] + float32(g*g)
-	return w - float32(rate*g)/(sqrt(slots[0])+h["epsilon"])
+func (AdaGrad) Update(h Hyper, v Value, slots []float32) float32 {
+	slots[0] = slots[0] + float32(v.G*v.G)
+	return v.W - float32(v.Rate*v.G)/(sqrt(slots[0])+h["epsilon"])
 }

@@ -12,12 +12,16 @@ func (a *Adam) Advance(h Hyper) {
 }
 
 // Update moves the means, then takes a step.
-func (a *Adam) Update(h Hyper, w, g, rate float32, slots []float32) float32 {
-	m := decayTo(slots[0], g, h["beta1"])
-	v := decayTo(slots[1], float32(g*g), h["beta2"])
-	slots[0], slots[1] = m, v
-	root := float32(sqrt(v) * (1 / sqrt(a.Correction2)))
-	return w - float32(rate/a.Correction1*m)/(root+h["epsilon"])
+func (a *Adam) Update(h Hyper, v Value, slots []float32) float32 {
+	m, root := a.means(h, v.G, slots)
+	return v.W - float32(v.Rate/a.Correction1*m)/(root+h["epsilon"])
+}
+
+// means moves both; the second's root is corrected.
+func (a *Adam) means(h Hyper, g float32, slots []float32) (m, root float32) {
+	slots[0] = decayTo(slots[0], g, h["beta1"])
+	slots[1] = decayTo(slots[1], float32(g*g), h["beta2"])
+	return slots[0], float32(sqrt(slots[1]) * (1 / sqrt(a.Correction2)))
 }
 
 // decayTo is β·mean + (1−β)·x.

@@ -43,7 +43,7 @@ func TestRulesFollowTheirFormulas(t *testing.T) {
 			w, want, slots := float32(1), 1.0, make([]float32, 2)
 			for step := 1; step <= 50; step++ {
 				c.rule.Advance(h)
-				w = c.rule.Update(h, w, float32(gradient(step)), rate, slots)
+				w = c.rule.Update(h, ref.Value{W: w, G: float32(gradient(step)), Rate: rate}, slots)
 				want = c.next(want, gradient(step), step)
 				if math.Abs(float64(w)-want) > 1e-4 {
 					t.Fatalf("step %d: got %g, want %g", step, w, want)

@@ -4,8 +4,11 @@ import (
 	"math"
 	"testing"
 
+	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/ref"
 )
+
+func named(kind string) schema.Named { return schema.Named{Component: schema.Component{Kind: kind}} }
 
 // The moments of each distribution, within five standard errors of what its literature says.
 func TestInitializer(t *testing.T) {
@@ -26,7 +29,7 @@ func TestInitializer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var sum, squares, fourths, largest, product float64
-			value := ref.Initializer(tt.name, 42, 3, in, out, n)
+			value := ref.Initializer(named(tt.name), 42, 3, in, out, []int{1, n})
 			for i, x := range value {
 				x := float64(x)
 				sum += x
@@ -50,17 +53,17 @@ func TestInitializer(t *testing.T) {
 			}
 		})
 	}
-	if got := ref.Initializer("ones", 1, 0, 1, 1, 3); got[0] != 1 || got[2] != 1 {
+	if got := ref.Initializer(named("ones"), 1, 0, 1, 1, []int{1, 3}); got[0] != 1 || got[2] != 1 {
 		t.Errorf("ones = %v", got)
 	}
 }
 
 // Parameters and seeds must have streams of their own.
 func TestInitializerIsKeyed(t *testing.T) {
-	a := ref.Initializer("he-normal", 42, 0, 8, 8, 8)
+	a := ref.Initializer(named("he-normal"), 42, 0, 8, 8, []int{1, 8})
 	for name, b := range map[string][]float32{
-		"index": ref.Initializer("he-normal", 42, 1, 8, 8, 8),
-		"seed":  ref.Initializer("he-normal", 43, 0, 8, 8, 8),
+		"index": ref.Initializer(named("he-normal"), 42, 1, 8, 8, []int{1, 8}),
+		"seed":  ref.Initializer(named("he-normal"), 43, 0, 8, 8, []int{1, 8}),
 	} {
 		for i := range a {
 			if a[i] == b[i] {

@@ -18,10 +18,14 @@ func (l *local) run(t *Training, step int64, n int, multiplier func(step int64) 
 	var inner []*Tensor
 	var before [][]float32
 	rule, slots := l.rule()
+	number := (max(step, 1) - 1) * int64(l.steps)
 	for _, o := range t.Tensors {
 		before = append(before, slices.Clone(o.Value))
 		copied := *o // the values and the gradient are shared
 		copied.Slots = nil
+		if p := t.Network.Parameters[len(inner)]; len(p.Shape) > 1 && len(o.Value)/p.Shape[0]%4 != 0 {
+			copied.Row = len(o.Value) / p.Shape[0] // the gradient's rows are padded
+		}
 		for range slots {
 			copied.Slots = append(copied.Slots, make([]float32, len(o.Value)))
 		}
@@ -35,7 +39,6 @@ func (l *local) run(t *Training, step int64, n int, multiplier func(step int64) 
 			copy(o.Value, before[i])
 		}
 	}()
-	number := (max(step, 1) - 1) * int64(l.steps)
 	for first := 0; first < n; first += l.batch {
 		last := min(first+l.batch, n)
 		p, err := gradient(first, last)
@@ -45,12 +48,11 @@ func (l *local) run(t *Training, step int64, n int, multiplier func(step int64) 
 		sum.loss += p.loss
 		sum.correct += p.correct
 		rate := l.hyper["learningRate"] * multiplier(number)
-		rule.Advance(l.hyper)
-		for i, o := range inner {
-			mean := func(j int) float32 { return o.Gradient(j) / float32(last-first) }
-			if o.Rate != 0 && !o.update(rule, l.hyper, rate*o.Rate, mean) {
-				return part{}, t.nonFinite(t.Tensors[i], true)
-			}
+		for _, o := range inner {
+			o.gradient = func(j int) float32 { return o.Gradient(j) / float32(last-first) }
+		}
+		if bad := change(inner, rule, l.hyper, rate); bad != nil {
+			return part{}, t.nonFinite(t.Tensors[slices.Index(inner, bad)], true)
 		}
 		number++
 	}
@@ -65,9 +67,12 @@ func ApplyOuter(tensors []*Tensor, step int64, bits int, rule Rule, h Hyper, mic
 		}
 		for _, t := range tensors {
 			outer := *t
-			outer.Decayed = false
-			if t.Rate != 0 && !outer.update(rule, h, h["learningRate"], t.mean(bits, microbatches)) {
+			outer.Decayed, outer.gradient = false, t.mean(bits, microbatches)
+			if t.Rate != 0 && !outer.update(rule, h, h["learningRate"]) {
 				return t
+			}
+			if t.Rate != 0 {
+				t.constrain()
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package ref
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/reprise-ml/reprise/schema"
@@ -9,14 +8,24 @@ import (
 
 // loss is what stands behind the last layer.
 type loss[F Float] struct {
-	name    string
+	schema.Named
 	classes int // of a class target; 0 where the target is a vector
 	target  schema.Field
 }
 
 // predict gives what the engine's predict writes, and log Σ exp of each example's outputs where they are logits.
 func (l loss[F]) predict(outputs [][]F) (predictions [][]F, normalizer []F) {
-	if l.name != "softmax-cross-entropy" {
+	switch l.Kind {
+	case "softmax-cross-entropy", "kl-divergence":
+	case "binary-cross-entropy":
+		predictions = zeros(outputs)
+		for n, x := range outputs {
+			for j, v := range x {
+				predictions[n][j] = sigmoid(v)
+			}
+		}
+		return predictions, nil
+	default:
 		return outputs, nil
 	}
 	predictions, normalizer = zeros(outputs), make([]F, len(outputs))
@@ -82,24 +91,14 @@ func (l loss[F]) score(outputs, predictions [][]F, normalizer []F, targets []byt
 	}
 	s.gradient = zeros(outputs)
 	for n, x := range outputs {
-		var sum F
-		for j := range x {
-			d := predictions[n][j] - wanted[n][j]
-			switch l.name {
-			case "softmax-cross-entropy":
-				s.gradient[n][j] = d
-			case "mean-squared-error":
-				s.gradient[n][j] = d * (2 / F(units))
-				sum += F(d * d)
-			default:
-				panic(fmt.Sprintf("ref: %q is not defined", l.name))
-			}
+		e := example[F]{x: x, p: predictions[n], t: wanted[n], class: -1}
+		if normalizer != nil {
+			e.normalizer = normalizer[n]
 		}
-		if l.name == "softmax-cross-entropy" {
-			s.losses = append(s.losses, normalizer[n]-x[labels[n]])
-		} else {
-			s.losses = append(s.losses, sum*(1/F(units)))
+		if labels != nil {
+			e.class = labels[n]
 		}
+		s.losses = append(s.losses, l.judge(e, s.gradient[n]))
 	}
 	return s, true
 }

@@ -25,9 +25,10 @@ type Network[F Float] struct {
 	Parameters []*Parameter[F]
 	Averages   []*Averages[F]
 
-	input  input[F]
-	layers []place[F]
-	loss   loss[F]
+	input   input[F]
+	augment []schema.Component
+	layers  []place[F]
+	loss    loss[F]
 }
 
 // place is a layer with the numbers of the values that it reads; its own stand behind the layer's number.
@@ -72,8 +73,8 @@ func (l alone[F]) backward(c Call, x [][][]F, y, dy [][]F) [][][]F {
 func NewNetwork[F Float](r schema.Resolved, g *graph.Graph) *Network[F] {
 	train := trainDataset(r)
 	n := &Network[F]{
-		input: newInput[F](r.Model.Input.Normalize, train.Record.Input),
-		loss:  loss[F]{name: g.Loss, classes: train.Classes, target: train.Record.Target},
+		input: newInput[F](r.Model.Input.Normalize, train.Record.Input), augment: r.Algorithm.Augmentation,
+		loss: loss[F]{Named: g.Loss, classes: train.Classes, target: train.Record.Target},
 	}
 	for i, node := range g.Nodes[1:] {
 		var own []*Parameter[F]
@@ -144,6 +145,14 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], tile ke
 
 // Forward gives the values behind each layer, the input's first. The records' input fields stand one behind the other.
 func (n *Network[F]) Forward(c Call, records []byte, examples int) [][][]F {
+	if c.Train && len(n.augment) > 0 {
+		var changed []byte
+		size := len(records) / examples
+		for i := range examples {
+			changed = append(changed, Augment(n.augment, n.input.field, c, c.First+i, records[i*size:][:size])...)
+		}
+		records = changed
+	}
 	values := [][][]F{n.input.load(records, examples)}
 	for _, l := range n.layers {
 		values = append(values, l.forward(c, l.read(values)))

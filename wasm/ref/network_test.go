@@ -15,7 +15,7 @@ import (
 // newNetwork makes a network of layers on f32 records of a shape.
 func newNetwork(t *testing.T, shape []int, loss string, layers ...schema.Component) *ref.Network[float32] {
 	t.Helper()
-	m := schema.Model{Input: schema.Input{Shape: shape, DType: "f32"}, Loss: loss}
+	m := schema.Model{Input: schema.Input{Shape: shape, DType: "f32"}, Loss: named(loss)}
 	for _, l := range layers {
 		m.Layers = append(m.Layers, schema.Layer{Component: l})
 	}

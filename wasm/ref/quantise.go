@@ -18,6 +18,16 @@ type Tensor struct {
 	Rate     float32   // multiplier of the learning rate; 0 freezes
 	Decayed  bool      // regularised
 	Slots    [][]float32
+	// Row is the length of the rows that sums of squares begin anew at; 0 is the whole.
+	Row int
+	// Average is the average of the values, if there are such.
+	Average []float32
+	// Constraint is what holds after an update: its name, and its limit. Its rows are Units long.
+	Constraint string
+	Limit      float32
+	Units      int
+
+	gradient func(i int) float32 // of the step
 }
 
 // Gradient is element i of the gradient, counted without padding.

@@ -7,7 +7,9 @@ type SGD struct{}
 func (SGD) Advance(Hyper) {}
 
 // Update takes a step against the gradient.
-func (SGD) Update(_ Hyper, w, g, rate float32, _ []float32) float32 { return w - float32(rate*g) }
+func (SGD) Update(_ Hyper, v Value, _ []float32) float32 {
+	return v.W - float32(v.Rate*v.G)
+}
 
 // Momentum is stochastic gradient descent with momentum; its slot is the velocity.
 type Momentum struct {
@@ -18,12 +20,12 @@ type Momentum struct {
 func (Momentum) Advance(Hyper) {}
 
 // Update takes a step against the velocity, or against where the velocity will lead.
-func (m Momentum) Update(h Hyper, w, g, rate float32, slots []float32) float32 {
+func (m Momentum) Update(h Hyper, v Value, slots []float32) float32 {
 	mu := h["momentum"]
-	v := float32(mu*slots[0]) + g
-	slots[0] = v
+	velocity := float32(mu*slots[0]) + v.G
+	slots[0] = velocity
 	if m.Nesterov {
-		return w - float32(rate*(g+float32(mu*v)))
+		return v.W - float32(v.Rate*(v.G+float32(mu*velocity)))
 	}
-	return w - float32(rate*v)
+	return v.W - float32(v.Rate*velocity)
 }

@@ -3,6 +3,8 @@ package ref
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/wasm/graph"
@@ -18,6 +20,9 @@ type Training struct {
 
 	// Accumulators, beside the tensors' sums and peaks. Microbatches is one of local steps alone.
 	Loss, Examples, Correct, Clipped, Microbatches int64
+
+	// Averaged counts the changes that averages are of.
+	Averaged int64
 
 	algorithm schema.Algorithm
 	local     *local // nil where the rule works on gradients
@@ -42,6 +47,9 @@ func (e *NonFiniteError) Error() string {
 // NewTraining makes the oracle of a resolved specification. Init must follow.
 func NewTraining(r schema.Resolved, g *graph.Graph) *Training {
 	t := &Training{Network: NewNetwork[float32](r, g), algorithm: r.Algorithm, Hyper: Hyper{"l1": 0, "l2": 0}}
+	if c := r.Algorithm.Clipping; c.Kind != "" {
+		t.Hyper["clip.limit"] = single(c.Attributes["limit"].(float64))
+	}
 	for name, value := range r.Algorithm.Optimizer.Attributes {
 		if x, ok := value.(float64); ok {
 			t.Hyper[name] = single(x)
@@ -53,17 +61,40 @@ func NewTraining(r schema.Resolved, g *graph.Graph) *Training {
 	if g := r.Algorithm.Aggregation; g.Mode == schema.AggregateLocalSteps {
 		t.local = &local{
 			steps: g.Steps, batch: r.Algorithm.InnerBatch(), hyper: t.Hyper,
-			rule: func() (Rule, int) { return rule(r.Algorithm.Optimizer) },
+			rule: func() (Rule, int) {
+				rule, slots := rule(r.Algorithm.Optimizer)
+				return clipped(rule, r.Algorithm.Clipping), slots
+			},
 		}
 		t.Hyper = Hyper{"learningRate": single(*g.Outer.LearningRate), "momentum": single(*g.Outer.Momentum)}
 	}
+	constraints := map[string]schema.Named{}
+	for _, l := range r.Model.Layers {
+		constraints[l.Name] = l.Constraint
+	}
 	for _, p := range t.Network.Parameters {
-		t.Tensors = append(t.Tensors, &Tensor{
+		o := &Tensor{
 			Rows: 1, Cols: len(p.Value), GradStride: len(p.Value), Value: p.Value, Grad: p.Grad, Sum: make([]int32, len(p.Value)),
 			Rate: single(p.Rate), Decayed: !p.Bias,
-		})
+		}
+		if c := constraints[strings.TrimSuffix(p.Name, "."+p.Parameter.Name)]; c.Kind != "" && !p.Bias {
+			limit, _ := c.Attributes["limit"].(float64)
+			o.Constraint, o.Limit, o.Units = c.Kind, single(limit), len(p.Value)/p.Shape[0]
+			if len(p.Shape) == 1 {
+				o.Units = len(p.Value)
+			}
+		}
+		t.Tensors = append(t.Tensors, o)
 	}
 	return t
+}
+
+// clipped is a rule with what bounds its gradients.
+func clipped(rule Rule, clipping schema.Component) Rule {
+	if clipping.Kind == "" {
+		return rule
+	}
+	return Clipped{rule, clipping.Kind}
 }
 
 // rule makes an optimizer and gives the number of its slots.
@@ -78,6 +109,26 @@ func rule(c schema.Component) (rule Rule, slots int) {
 		return AdaGrad{}, 1
 	case "adam":
 		return &Adam{}, 2
+	case "adamw":
+		return &AdamW{}, 2
+	case "adamax":
+		return &Adamax{}, 2
+	case "nadam":
+		return &NAdam{}, 2
+	case "adadelta":
+		return AdaDelta{}, 2
+	case "rmsprop":
+		r := RMSProp{Centered: c.Attributes["centered"] == true, Momentum: c.Attributes["momentum"] != 0.0}
+		for _, has := range []bool{true, r.Centered, r.Momentum} {
+			if has {
+				slots++
+			}
+		}
+		return r, slots
+	case "lamb":
+		return &LAMB{}, 2
+	case "lars":
+		return LARS{}, 1
 	}
 	panic(fmt.Sprintf("ref: %q is not defined", c.Kind))
 }
@@ -93,11 +144,18 @@ func (t *Training) Init(seed int64) {
 		}}
 	}
 	t.Rule, slots = rule(optimizer)
+	if t.local == nil {
+		t.Rule = clipped(t.Rule, t.algorithm.Clipping)
+	}
+	t.Averaged = 0
 	for i, o := range t.Tensors {
 		p := t.Network.Parameters[i]
-		copy(o.Value, Initializer(p.InitializedBy(t.algorithm.Initializer), seed, i, p.FanIn, p.FanOut, len(o.Value)))
+		copy(o.Value, Initializer(p.InitializedBy(t.algorithm.Initializer), seed, i, p.FanIn, p.FanOut, p.Shape))
 		o.Exponent = NoExponent
-		o.Slots = nil
+		o.Slots, o.Average = nil, nil
+		if t.algorithm.Averaging.Kind != "" {
+			o.Average = slices.Clone(o.Value)
+		}
 		for range slots {
 			o.Slots = append(o.Slots, make([]float32, len(o.Value)))
 		}
@@ -202,32 +260,52 @@ func (t *Training) Apply(step int64) error {
 			a.apply()
 		}
 	}
+	count := t.Examples
+	if t.local != nil {
+		count = t.Microbatches
+	}
+	if a := t.algorithm.Averaging; a.Kind != "" && step != 0 && count > 0 {
+		t.Averaged++
+		average(t.Tensors, t.Averaged, single(a.Attributes["decay"].(float64)), a.Attributes["warmUp"] == true)
+	}
 	return nil
+}
+
+// withAverages runs f with the averages, where there are such, in the place of the values.
+func (t *Training) withAverages(f func()) {
+	swap := func() {
+		for _, o := range t.Tensors {
+			for i := range o.Average {
+				o.Value[i], o.Average[i] = o.Average[i], o.Value[i]
+			}
+		}
+	}
+	swap()
+	f()
+	swap()
 }
 
 // multiplier is the schedule's, t steps after the first.
 func (t *Training) multiplier(steps int64) float32 {
 	s := t.algorithm.Schedule
-	if s.Kind == "constant" || steps < 0 {
-		return 1
-	}
-	every, factor := int64(s.Attributes["every"].(float64)), s.Attributes["factor"].(float64)
-	if s.Kind == "step" {
-		return StepSchedule(steps, every, factor)
-	}
-	return ExponentialSchedule(steps, every, factor)
+	return Schedule(s.Kind, s.Attributes, max(steps, 0))
 }
 
 // Predict gives what the engine's predict writes.
 func (t *Training) Predict(input []byte, n int) [][]float32 {
-	values := t.Network.Forward(Call{}, input, n)
-	predictions, _ := t.Network.loss.predict(values[len(values)-1])
+	var predictions [][]float32
+	t.withAverages(func() {
+		values := t.Network.Forward(Call{}, input, n)
+		predictions, _ = t.Network.loss.predict(values[len(values)-1])
+	})
 	return predictions
 }
 
 // Evaluate gives what the engine's evaluate adds to the metrics.
 func (t *Training) Evaluate(input, target []byte, n int) (correct, loss int64, err error) {
-	_, s, ok := t.Network.judge(Call{}, input, target, n)
+	var s scored[float32]
+	var ok bool
+	t.withAverages(func() { _, s, ok = t.Network.judge(Call{}, input, target, n) })
 	if !ok {
 		return 0, 0, ErrClass
 	}

@@ -16,10 +16,13 @@ export type Aggregation = {
 /** A resolved algorithm: steps instead of epochs. */
 export type Algorithm = {
   readonly aggregation?: Aggregation;
+  readonly augmentation?: readonly Component[];
+  readonly averaging?: Component;
   readonly batchSize: Positive;
   readonly block?: Positive;
+  readonly clipping?: Component;
   readonly evaluate?: Evaluate;
-  readonly initializer?: string;
+  readonly initializer?: Named;
   readonly microbatchSize: Positive;
   readonly optimizer?: Component;
   readonly regularization?: Regularization;
@@ -86,10 +89,11 @@ export type Input = {
 export type Integer = number;
 
 export type Layer = {
+  readonly constraint?: Named;
   readonly inputs?: readonly LayerName[];
   readonly name?: LayerName;
   readonly rate?: number;
-  readonly [key: string]: readonly LayerName[] | LayerName | number | { readonly [key: string]: Json } | undefined;
+  readonly [key: string]: Named | readonly LayerName[] | LayerName | number | { readonly [key: string]: Json } | undefined;
 };
 
 export type LayerName = string;
@@ -100,10 +104,12 @@ export type License = string;
 export type Model = {
   readonly input: Input;
   readonly layers?: readonly Layer[];
-  readonly loss?: string;
+  readonly loss?: Named;
 };
 
 export type Name = string;
+
+export type Named = string | Component;
 
 export type Normalize = "standardize" | {
   readonly deviation?: Numbers;
@@ -155,7 +161,133 @@ export type Version = string;
 
 export type SpecificationActivation = "leaky-relu" | "linear" | "relu" | "sigmoid" | "tanh";
 
-export type SpecificationInitializer = "glorot-normal" | "glorot-uniform" | "he-normal" | "he-uniform" | "lecun-normal" | "lecun-uniform" | "ones" | "zeros";
+export type SpecificationAugmentation = {
+  /** Multiplies all values of a record by a factor. */
+  readonly brightness?: {
+    /** Factors are between 1 - delta and 1 + delta. */
+    readonly delta: number;
+  };
+  /** Multiplies the distances from the mean of the record by a factor. */
+  readonly contrast?: {
+    /** Factors are between 1 - delta and 1 + delta. */
+    readonly delta: number;
+  };
+  /** Pads the image with zeros and cuts its old size out at random: shifts it. */
+  readonly crop?: {
+    /** Pixels on each side. */
+    readonly padding: "same" | "valid" | number | readonly [number, number];
+  };
+  /** Sets a rectangle somewhere in the image to zero. */
+  readonly cutout?: {
+    /** Height and width of the rectangle. */
+    readonly size: number | readonly [number, number];
+  };
+  /** Mirrors the image, or does not. */
+  readonly flip?: {
+    /** Horizontally swaps left and right. */
+    readonly direction?: "horizontal" | "vertical";
+    /** How often. */
+    readonly probability?: number;
+  };
+};
+
+export type SpecificationAveraging = {
+  /** The exponential moving average. */
+  readonly ema?: {
+    /** Part of the average that is kept from step to step. */
+    readonly decay?: number;
+    /** Keep less of it in the first steps. */
+    readonly warmUp?: boolean;
+  };
+};
+
+export type SpecificationClipping = {
+  /** Shortens the gradient of all parameters together. */
+  readonly norm?: {
+    /** Largest norm of the whole gradient. */
+    readonly limit: number;
+  };
+  /** Shortens the gradient of each tensor by itself. */
+  readonly "tensor-norm"?: {
+    /** Largest norm of a tensor's gradient. */
+    readonly limit: number;
+  };
+  /** Bounds each element of the gradient. */
+  readonly value?: {
+    /** Largest magnitude of an element. */
+    readonly limit: number;
+  };
+};
+
+export type SpecificationConstraint = "non-negative" | "unit-norm" | {
+  /** The weights of a unit are shortened to a limit. */
+  readonly "max-norm"?: {
+    /** Largest norm of a unit's weights. */
+    readonly limit: number;
+  };
+  /** Negative weights become zero. */
+  readonly "non-negative"?: { readonly [key: string]: never };
+  /** The weights of a unit have the norm 1. */
+  readonly "unit-norm"?: { readonly [key: string]: never };
+};
+
+export type SpecificationInitializer = "glorot-normal" | "glorot-uniform" | "he-normal" | "he-uniform" | "identity" | "lecun-normal" | "lecun-uniform" | "normal" | "ones" | "orthogonal" | "truncated-normal" | "uniform" | "variance-scaling" | "zeros" | {
+  /** All the same. */
+  readonly constant?: {
+    /** The value. */
+    readonly value: number;
+  };
+  /** Normal, of variance 2 / (fan-in + fan-out). */
+  readonly "glorot-normal"?: { readonly [key: string]: never };
+  /** Uniform, of variance 2 / (fan-in + fan-out). */
+  readonly "glorot-uniform"?: { readonly [key: string]: never };
+  /** Normal, of variance 2 / fan-in. */
+  readonly "he-normal"?: { readonly [key: string]: never };
+  /** Uniform, of variance 2 / fan-in. */
+  readonly "he-uniform"?: { readonly [key: string]: never };
+  /** The gain where unit and input have the same number (of a convolution in the middle of the kernel), else zero. */
+  readonly identity?: {
+    /** Value of the diagonal. */
+    readonly gain?: number;
+  };
+  /** Normal, of variance 1 / fan-in. */
+  readonly "lecun-normal"?: { readonly [key: string]: never };
+  /** Uniform, of variance 1 / fan-in. */
+  readonly "lecun-uniform"?: { readonly [key: string]: never };
+  /** Normal around zero. */
+  readonly normal?: {
+    /** Standard deviation. */
+    readonly deviation?: number;
+  };
+  /** All one. */
+  readonly ones?: { readonly [key: string]: never };
+  /** Orthonormal rows or columns, whichever are fewer. */
+  readonly orthogonal?: {
+    /** Length of the rows or columns. */
+    readonly gain?: number;
+  };
+  /** Normal around zero, drawn again beyond two deviations. */
+  readonly "truncated-normal"?: {
+    /** Standard deviation before truncation. */
+    readonly deviation?: number;
+  };
+  /** Uniform around zero. */
+  readonly uniform?: {
+    /** Values are between -limit and limit. */
+    readonly limit?: number;
+  };
+  /** Of variance scale / fan; the rule that those of He, Glorot and LeCun are cases of. */
+  readonly "variance-scaling"?: {
+    /** What values are drawn from. */
+    readonly distribution?: "truncated-normal" | "normal" | "uniform";
+    /** Which fan. */
+    readonly mode?: "fan-in" | "fan-out" | "fan-average";
+    /** Variance times fan. */
+    readonly scale?: number;
+  };
+  /** All zero. */
+  readonly zeros?: { readonly [key: string]: never };
+};
 
 export type SpecificationLayer = {
   /** A function of each element. */
@@ -187,6 +319,7 @@ export type SpecificationLayer = {
   };
   /** The channels of its inputs one behind the other; other dimensions must be equal. */
   readonly concat?: { readonly [key: string]: never };
+  readonly constraint?: SpecificationConstraint;
   /** Convolution of images [height, width, channels]: activation(W∗x + b). */
   readonly conv2d?: {
     /** Function of each output. */
@@ -239,9 +372,48 @@ export type SpecificationLayer = {
   readonly rate?: number;
 };
 
-export type SpecificationLoss = "mean-squared-error" | "softmax-cross-entropy";
+export type SpecificationLoss = "binary-cross-entropy" | "hinge" | "huber" | "kl-divergence" | "log-cosh" | "mean-absolute-error" | "mean-squared-error" | "poisson" | "softmax-cross-entropy" | {
+  /** Minus the logarithm of the sigmoid of each output, or of 1 less it, by its target. */
+  readonly "binary-cross-entropy"?: { readonly [key: string]: never };
+  /** By how much the right class does not lead by a margin; targets that are numbers are -1 or 1. */
+  readonly hinge?: {
+    /** The margin. */
+    readonly margin?: number;
+  };
+  /** Half the square of small differences, the magnitude of large ones. */
+  readonly huber?: {
+    /** Up to where a difference is small. */
+    readonly delta?: number;
+  };
+  /** How far the softmax of the outputs is from a target that is a distribution. */
+  readonly "kl-divergence"?: { readonly [key: string]: never };
+  /** The logarithm of the hyperbolic cosine of the differences. */
+  readonly "log-cosh"?: { readonly [key: string]: never };
+  /** The mean magnitude of the differences. */
+  readonly "mean-absolute-error"?: { readonly [key: string]: never };
+  /** The mean square of the differences. */
+  readonly "mean-squared-error"?: { readonly [key: string]: never };
+  /** Minus the logarithm of a Poisson probability of the targets; outputs are logarithms of rates. */
+  readonly poisson?: { readonly [key: string]: never };
+  /** Minus the logarithm of the softmax of the right class. */
+  readonly "softmax-cross-entropy"?: {
+    /** By what an example of each class counts, in the order of the classes; none is 1 for all. */
+    readonly classWeights?: readonly number[];
+    /** Part of the target that is spread over all classes. */
+    readonly labelSmoothing?: number;
+  };
+};
 
 export type SpecificationOptimizer = {
+  /** Steps of the size of those before, in proportion to the gradient. */
+  readonly adadelta?: {
+    /** Added under both roots. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+    /** Decay of the mean squares of gradients and of steps. */
+    readonly rho?: number;
+  };
   /** Steps shrink with the squared gradients that a value has seen. */
   readonly adagrad?: {
     /** Added to the root that a step is divided by. */
@@ -260,26 +432,172 @@ export type SpecificationOptimizer = {
     /** Size of a step. */
     readonly learningRate?: number;
   };
+  /** Steps along the mean gradient, divided by its largest magnitude. */
+  readonly adamax?: {
+    /** Decay of the mean gradient. */
+    readonly beta1?: number;
+    /** Decay of the largest magnitude. */
+    readonly beta2?: number;
+    /** Added to the gradient's magnitude. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+  };
+  /** Adam with decoupled weight decay. */
+  readonly adamw?: {
+    /** Decay of the mean gradient. */
+    readonly beta1?: number;
+    /** Decay of the mean squared gradient. */
+    readonly beta2?: number;
+    /** Added to the root that a step is divided by. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+    /** Part of each weight, times the rate, that a step takes away; biases are left alone. */
+    readonly weightDecay?: number;
+  };
+  /** Adam for large batches: a tensor's steps are in proportion to its length. */
+  readonly lamb?: {
+    /** Decay of the mean gradient. */
+    readonly beta1?: number;
+    /** Decay of the mean squared gradient. */
+    readonly beta2?: number;
+    /** Added to the root that a step is divided by. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+    /** Part of each weight, times the rate, that a step takes away; biases are left alone. */
+    readonly weightDecay?: number;
+  };
+  /** Momentum for large batches: a tensor's steps are in proportion to its length. */
+  readonly lars?: {
+    /** Added to the norms that a step is divided by. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+    /** Part of the velocity that is kept from step to step. */
+    readonly momentum?: number;
+    /** Length of a step in proportion to a tensor's. */
+    readonly trustCoefficient?: number;
+    /** Part of each weight, times the rate, that a step takes away; biases are left alone. */
+    readonly weightDecay?: number;
+  };
+  /** Adam with Nesterov's momentum. */
+  readonly nadam?: {
+    /** Decay of the mean gradient. */
+    readonly beta1?: number;
+    /** Decay of the mean squared gradient. */
+    readonly beta2?: number;
+    /** Added to the root that a step is divided by. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+  };
+  /** Steps are divided by the root of the mean squared gradient. */
+  readonly rmsprop?: {
+    /** Decay of the mean squared gradient. */
+    readonly alpha?: number;
+    /** Divide by the deviation of the gradient instead. */
+    readonly centered?: boolean;
+    /** Added to the root that a step is divided by. */
+    readonly epsilon?: number;
+    /** Size of a step. */
+    readonly learningRate?: number;
+    /** Part of the velocity that is kept from step to step; 0 keeps no velocity at all. */
+    readonly momentum?: number;
+  };
   /** Stochastic gradient descent, with momentum if wanted. */
   readonly sgd?: {
     /** Size of a step. */
     readonly learningRate?: number;
     /** Part of the velocity that is kept from step to step; 0 keeps no velocity at all. */
     readonly momentum?: number;
-    /** Look ahead along the velocity. Without momentum it changes nothing. */
+    /** Look ahead along the velocity; that needs a momentum. */
     readonly nesterov?: boolean;
   };
 };
 
 export type SpecificationSchedule = {
   /** The rate stays as it is. */
-  readonly constant?: { readonly [key: string]: never };
+  readonly constant?: {
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
+  };
+  /** The rate goes down along half a wave. */
+  readonly cosine?: {
+    /** What the rate is multiplied by at the end. */
+    readonly end?: number;
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Steps in which the rate goes down to its end. */
+    readonly steps: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
+  };
+  /** The rate goes down along half a wave, again and again. */
+  readonly "cosine-restarts"?: {
+    /** What the rate is multiplied by at the end. */
+    readonly end?: number;
+    /** How many times longer each wave is than the one before. */
+    readonly factor?: number;
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Steps until the rate is back at its full height for the first time. */
+    readonly steps: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
+  };
   /** The rate is multiplied by factor after every so many steps, smoothly. */
   readonly exponential?: {
     /** Steps in which the rate is multiplied by factor once. */
     readonly every: number;
     /** What the rate is multiplied by. */
     readonly factor: number;
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
+  };
+  /** The rate rises to its full height and falls again, far below where it began. */
+  readonly "one-cycle"?: {
+    /** The rate begins at its full height divided by this. */
+    readonly divide?: number;
+    /** The rate ends at where it began divided by this. */
+    readonly finalDivide?: number;
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Part of the cycle in which the rate rises. */
+    readonly rise?: number;
+    /** Steps of the cycle. */
+    readonly steps: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
+  };
+  /** The rate is multiplied by another factor from each of some steps on. */
+  readonly piecewise?: {
+    /** Steps, rising, from which on a factor holds. */
+    readonly at: readonly number[];
+    /** The factor from each of these steps on; before, it is 1. */
+    readonly factors: readonly number[];
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
+  };
+  /** The rate goes down along a power of the time that is left; in a straight line for a power of 1. */
+  readonly polynomial?: {
+    /** What the rate is multiplied by at the end. */
+    readonly end?: number;
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** The power. */
+    readonly power?: number;
+    /** Steps in which the rate goes down to its end. */
+    readonly steps: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
   };
   /** The rate is multiplied by factor after every so many steps, at once. */
   readonly step?: {
@@ -287,6 +605,10 @@ export type SpecificationSchedule = {
     readonly every: number;
     /** What the rate is multiplied by. */
     readonly factor: number;
+    /** What the schedule multiplies the rate by at least. */
+    readonly floor?: number;
+    /** Steps in which the rate rises linearly before the schedule begins. */
+    readonly warmUp?: number;
   };
 };
 
@@ -304,8 +626,11 @@ export type Specification = {
       readonly outer?: Outer;
       readonly steps?: Positive;
     };
+    readonly augmentation?: readonly SpecificationAugmentation[];
+    readonly averaging?: SpecificationAveraging;
     readonly batchSize: Positive;
     readonly block?: Positive;
+    readonly clipping?: SpecificationClipping;
     readonly epochs?: number;
     readonly evaluate?: Evaluate;
     readonly initializer?: SpecificationInitializer;

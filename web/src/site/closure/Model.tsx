@@ -1,4 +1,4 @@
-import type { Algorithm, Component, Json } from "../../gen/schema.ts";
+import type { Algorithm, Component, Json, Named } from "../../gen/schema.ts";
 import type { ClosureDetail, LayerRow } from "../api/types.ts";
 import { compact, count, shape } from "../state/format.ts";
 import { Card } from "../ui/Card.tsx";
@@ -13,7 +13,7 @@ export function ModelSection({ detail }: { readonly detail: ClosureDetail }) {
     <Card id="model" title="Model">
       <p className="soft">
         Input: {shape(closure.model.input.shape)}, {closure.model.input.dtype}
-        {closure.model.loss && ` · loss: ${closure.model.loss.slice(0, 60)}`}
+        {closure.model.loss && ` · loss: ${line(closure.model.loss).slice(0, 60)}`}
       </p>
       {model.table.length === 0 ? (
         <p className="soft">Only the engine itself knows its layers: it was not compiled from a specification here.</p>
@@ -52,8 +52,9 @@ function kind({ kind, inputs }: LayerRow): string {
 }
 
 function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
-  const { optimizer, schedule, regularization, batchSize, microbatchSize, steps, seed, aggregation, initializer } =
+  const { optimizer, schedule, regularization, clipping, batchSize, microbatchSize, steps, seed, aggregation } =
     algorithm;
+  const { initializer, averaging, augmentation } = algorithm;
   const facts: (Fact | undefined)[] = [
     { name: "Steps", value: count(steps) },
     { name: "Batch", value: `${count(batchSize)} = ${batchSize / microbatchSize} × ${microbatchSize}` },
@@ -61,7 +62,10 @@ function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
     component("Optimizer", optimizer),
     component("Schedule", schedule),
     regularization && named("Regularisation", regularization),
-    initializer ? { name: "Initial values", value: <Text max={60}>{initializer}</Text> } : undefined,
+    component("Clipping", clipping),
+    initializer ? { name: "Initial values", value: <Text max={60}>{line(initializer)}</Text> } : undefined,
+    component("Averages", averaging),
+    augmentation && { name: "Augmentation", value: <Text max={160}>{augmentation.map(line).join("; ")}</Text> },
     aggregation && {
       name: aggregation.mode === "gradient" ? "Gradients are summed as" : "Changes by local steps are summed as",
       value: `${aggregation.bits}-bit integers`,
@@ -80,13 +84,24 @@ function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
 
 /** A component of the vocabulary, such as {adagrad: {learningRate: 0.02}}, in a line. */
 function component(name: string, value: Component | undefined): Fact | undefined {
-  const entry = Object.entries(value ?? {})[0];
-  return entry && named(name, entry[1], entry[0]);
+  return value && { name, value: <Text max={160}>{line(value)}</Text> };
 }
 
-function named(name: string, values: Readonly<Record<string, Json>>, kind = ""): Fact {
-  const parts = Object.entries(values).map(([key, value]) => `${spaced(key)} ${JSON.stringify(value)}`);
-  return { name, value: <Text max={160}>{[kind, parts.join(", ")].filter(Boolean).join(": ")}</Text> };
+/** The same of one that may be its bare name. */
+function line(value: Named): string {
+  if (typeof value === "string") return value;
+  const [kind, attributes] = Object.entries(value)[0] ?? ["", {}];
+  return [kind, listed(attributes)].filter(Boolean).join(": ");
+}
+
+function named(name: string, values: Readonly<Record<string, Json>>): Fact {
+  return { name, value: <Text max={160}>{listed(values)}</Text> };
+}
+
+function listed(values: Readonly<Record<string, Json>>): string {
+  return Object.entries(values)
+    .map(([key, value]) => `${spaced(key)} ${JSON.stringify(value)}`)
+    .join(", ");
 }
 
 /** "learningRate" as "learning rate". */

@@ -65,9 +65,14 @@ function Trial({ closure }: { readonly closure: ClosureDetail }) {
       </div>
     );
   }
-  const probabilities = isClass(model.records.layout.target) && closure.closure.model.loss !== "mean-squared-error";
+  const { loss } = closure.closure.model;
+  const named = typeof loss === "object" ? Object.keys(loss)[0] : loss;
+  const probabilities = isClass(model.records.layout.target) && !withoutProbabilities.has(named ?? "");
   return <Asking model={model} probabilities={probabilities} />;
 }
+
+/** Losses whose models predict other numbers than probabilities. */
+const withoutProbabilities = new Set(["mean-squared-error", "mean-absolute-error", "huber", "log-cosh", "hinge"]);
 
 /** The form that suits a model's input. */
 export function Asking({ model, probabilities }: { readonly model: Model; readonly probabilities: boolean }) {
