@@ -75,7 +75,7 @@ fixtures/engines/node_modules: fixtures/engines/package-lock.json
 ## Set-up
 
 .PHONY: tools
-tools: $(VERSITYGW) $(CRANE) $(ORAS) docker-registry ## servers that tests start; without them these tests are skipped, and fail where CI is set
+tools: $(VERSITYGW) $(CRANE) $(ORAS) docker-registry numpy ## servers that tests start; without them these tests are skipped, and fail where CI is set
 
 $(VERSITYGW):
 	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
@@ -103,6 +103,11 @@ $(COSIGN):
 browsers:
 	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null || \
 	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium firefox-esr >/dev/null)
+
+.PHONY: numpy
+numpy: # README.md's lines of Python
+	@/usr/bin/python3 -c 'import numpy' 2>/dev/null || \
+	  (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-numpy >/dev/null)
 
 .PHONY: docker-registry
 docker-registry:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
 )
 
@@ -34,7 +35,9 @@ type page struct {
 	Path, Picture      string // addresses without a host: the page's own, and of what shows it in a link elsewhere
 	Host               string // such as https://zoo.example
 	// First is the answer of the JSON interface that the site's script would ask for first.
-	First    any
+	First any
+	// Linked is what a dataset is, for search engines: Croissant.
+	Linked   json.RawMessage
 	List     *listPage
 	Closure  *closurePage
 	Dataset  *datasetPage
@@ -45,9 +48,16 @@ type page struct {
 // maxFirst is the longest answer that is put into a page; a script asks for longer ones itself.
 const maxFirst = 256 << 10
 
-// FirstJSON writes First so that it is safe in a page: in ASCII, and with no character in it that means something in HTML.
-func (p *page) FirstJSON() (template.JS, error) {
-	text, err := json.Marshal(p.First)
+// FirstJSON writes First into the page.
+func (p *page) FirstJSON() (template.JS, error) { return inPage(p.First) }
+
+// LinkedJSON writes Linked into the page.
+func (p *page) LinkedJSON() (template.JS, error) { return inPage(p.Linked) }
+
+// inPage is JSON that is safe in a page: in ASCII, and with no character in it that means something in HTML. It is empty where it is too
+// long.
+func inPage(v any) (template.JS, error) {
+	text, err := json.Marshal(v)
 	if err != nil || len(text) > maxFirst {
 		return "", err
 	}
@@ -189,8 +199,28 @@ func (s *Service) datasetPage(c *gin.Context, p *page, reference string) error {
 	p.Dataset = &datasetPage{Summary: summary, Document: o.dataset, UsedBy: used}
 	p.Title = headline(o.dataset.Title, o.name)
 	p.Path, p.Picture = "/d/"+o.name+"@"+o.digest.String(), p.Dataset.Summary.Sample
+	if p.Linked, err = closure.Croissant(o.dataset, o.digest, hostOf(c.Request)); err != nil {
+		return err
+	}
 	p.Description = firstOf(o.dataset.Description, "A dataset of research closures.")
 	return nil
+}
+
+// croissantFile is what the address of a dataset's Croissant ends with. No part of a name does.
+const croissantFile = "/croissant.json"
+
+// croissant answers with what a dataset is, in Croissant.
+func (s *Service) croissant(c *gin.Context, reference string) error {
+	o, err := s.datasetAt(c.Request.Context(), reference)
+	if err != nil {
+		return err
+	}
+	text, err := closure.Croissant(o.dataset, o.digest, hostOf(c.Request))
+	if err != nil {
+		return err
+	}
+	c.Header("Cache-Control", cacheAsk)
+	return send(c, http.StatusOK, closure.CroissantMediaType, text)
 }
 
 // hostOf is the beginning of addresses, as the visitor has it. It is shown to that visitor alone.

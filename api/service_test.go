@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -360,6 +361,46 @@ func TestUnread(t *testing.T) {
 	}
 	if page := w.request(http.MethodGet, "/", "").Body.String(); !strings.Contains(page, "still being read: 12,345 more to come") {
 		t.Error(page)
+	}
+}
+
+// Croissant is in the head of a dataset's page, and by itself; its files can be fetched and are what it says.
+func TestCroissant(t *testing.T) {
+	w := newWorld(t, siteFiles())
+	out := w.request(http.MethodGet, "/d/glyphs/croissant.json", "")
+	if out.Code != http.StatusOK || out.Header().Get("Content-Type") != "application/ld+json" {
+		t.Fatalf("%d %s", out.Code, out.Body)
+	}
+	checkHeaders(t, out)
+	type croissant struct {
+		Name         string
+		Distribution []struct{ ContentURL, SHA256 string }
+	}
+	var d, inPage croissant
+	if err := json.Unmarshal(out.Body.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Distribution) == 0 {
+		t.Error("it has no files")
+	}
+	for _, f := range d.Distribution {
+		path, ok := strings.CutPrefix(f.ContentURL, "http://example.com/")
+		if blob := w.request(http.MethodGet, "/"+path, ""); !ok || blob.Code != http.StatusOK || schema.DigestOf(blob.Body.Bytes()).Hex() != f.SHA256 {
+			t.Errorf("%+v: %d", f, blob.Code)
+		}
+	}
+	page := w.request(http.MethodGet, "/d/glyphs:1.0.0", "").Body.String()
+	_, after, _ := strings.Cut(page, `<script type="application/ld+json">`)
+	text, _, _ := strings.Cut(after, "</script>")
+	if err := json.Unmarshal([]byte(text), &inPage); err != nil || inPage.Name != "Drawn letters" || len(inPage.Distribution) != len(d.Distribution) {
+		t.Errorf("%+v, %v in\n%s", inPage, err, page)
+	}
+	if !strings.Contains(page, `/croissant.json"`) {
+		t.Error("the page does not link to it")
+	}
+	w.publish("points", "1.0.0", apitest.Sample{Specification: "table"})
+	if out := w.request(http.MethodGet, "/d/points/croissant.json", ""); out.Code != http.StatusNotFound {
+		t.Errorf("of a closure: %d", out.Code)
 	}
 }
 

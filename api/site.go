@@ -167,6 +167,11 @@ func (s *Service) page(c *gin.Context) error {
 	if strings.HasPrefix(at, "/assets/") {
 		return newProblem(http.StatusNotFound, codeNotFound, "reload the page: the site was built anew", "there is no %s", shorten(at, 64))
 	}
+	if rest, ok := strings.CutPrefix(at, "/d/"); ok {
+		if reference, ok := strings.CutSuffix(rest, croissantFile); ok {
+			return s.croissant(c, reference)
+		}
+	}
 	status, p := s.pageAt(c, at)
 	body, err := s.site.render(p)
 	if err != nil {

@@ -25,6 +25,11 @@ func TestCite(t *testing.T) {
 	if got := d.done("show", d.path("closure"), "--format", "cff").stdout; got != d.read("closure/"+schema.PathCitation) {
 		t.Errorf("CITATION.cff by hand:\n%s", got)
 	}
+	croissant := d.done("show", "glyphs", "--format", "croissant").stdout
+	if !strings.Contains(croissant, `"conformsTo": "http://mlcommons.org/croissant/1.0"`) || !strings.Contains(croissant, `"contentUrl": "blobs/sha256/`) {
+		t.Errorf("Croissant:\n%s", croissant)
+	}
+	d.refused(exitInvalid, []string{"Croissant describes datasets"}, "show", "small", "--format", "croissant")
 	d.refused(exitInvalid, []string{`"ris" is no form of citation`, "bibtex or cff"}, "show", "small", "--format", "ris")
 	d.refused(exitInvalid, []string{"is no JSON"}, "show", "small", "--format", "cff", "--json")
 	d.refused(exitInvalid, []string{"is a dataset, not a closure"}, "show", "glyphs", "--format", "bibtex")

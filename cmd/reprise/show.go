@@ -23,9 +23,11 @@ func showCommand(a *app) *cobra.Command {
 		Long: long(`
 Shows what a closure is and what it claims, and with -v its files and the curve of its training. Of a dataset
 it shows what reprise dataset show does. With --json the answer is the object's own document, with --format
-a citation of the closure: an entry for BibTeX, or its CITATION.cff.`, exitDamaged),
+a citation of the closure: an entry for BibTeX, or its CITATION.cff; or of a dataset Croissant, JSON-LD whose
+addresses are relative to the store's tree unless the store is a server.`, exitDamaged),
 		Example: `  reprise show mnist-cnn:1.0.0
-  reprise show mnist-cnn --format bibtex >> paper.bib`,
+  reprise show mnist-cnn --format bibtex >> paper.bib
+  reprise show mnist --format croissant > croissant.json`,
 		Args: exactly("REF|DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if format != "" {
@@ -34,7 +36,7 @@ a citation of the closure: an entry for BibTeX, or its CITATION.cff.`, exitDamag
 			return a.show(c.Context(), args[0])
 		},
 	}
-	c.Flags().StringVar(&format, "format", "", "print a citation instead: bibtex or cff")
+	c.Flags().StringVar(&format, "format", "", "print this instead: bibtex or cff, a citation; croissant, of a dataset")
 	return c
 }
 
