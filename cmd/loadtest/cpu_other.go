@@ -3,3 +3,5 @@
 package main
 
 func cpu() float64 { return 0 }
+
+func peakMemory() int64 { return 0 }

@@ -61,7 +61,7 @@ func drawPower(points []measured) []byte {
 	for _, p := range points {
 		most = max(most, float64(p.Participants))
 	}
-	alone := 1 / microbatchTime.Seconds()
+	alone := points[0].Ideal / float64(points[0].Participants)
 	low, high := math.Log2(alone)-1, math.Log2(alone*most)+0.5
 	x := func(n float64) float64 { return math.Log2(n) / math.Log2(most) }
 	y := func(power float64) float64 { return (max(math.Log2(power), low) - low) / (high - low) }
@@ -85,24 +85,26 @@ func drawPower(points []measured) []byte {
 
 // drawErrors draws test errors against time, a line for each number of participants, the darker the more.
 func drawErrors(courses []course) []byte {
-	seconds := 1
+	seconds := 1.0
 	for _, c := range courses {
-		seconds = max(seconds, len(c.Errors))
+		for _, p := range c.Points {
+			seconds = max(seconds, p.Seconds)
+		}
 	}
-	d := newDrawing("Test error against time, in steps of one second", "seconds")
+	d := newDrawing("Test error against time, by the number of participants", "seconds")
 	for k := 0; k <= 10; k += 2 {
 		d.up(float64(k)/10, fmt.Sprintf("%d %%", 10*k))
-		d.across(float64(k)/10, fmt.Sprintf("%.0f", float64(k*seconds)/10))
+		d.across(float64(k)/10, fmt.Sprintf("%.0f", float64(k)*seconds/10))
 	}
 	for i, c := range courses {
 		grey := 190 - 170*i/max(len(courses)-1, 1)
 		var line [][2]float64
-		for s, e := range c.Errors {
-			line = append(line, [2]float64{float64(s+1) / float64(seconds), e})
+		for _, p := range c.Points {
+			line = append(line, [2]float64{p.Seconds / seconds, p.Error})
 		}
 		colour := fmt.Sprintf("rgb(%d,%d,%d)", grey*3/4, grey, grey)
 		d.line(line, fmt.Sprintf(`stroke="%s" stroke-width="2"`, colour))
-		if n := len(c.Errors); n > 0 {
+		if n := len(line); n > 0 {
 			fmt.Fprintf(d, `<text x="%.1f" y="%.1f" fill="%s">%d</text>`+"\n", d.x(line[n-1][0])+6, d.y(line[n-1][1])+4, colour, c.Participants)
 		}
 	}

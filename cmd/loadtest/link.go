@@ -29,17 +29,20 @@ type speedUp struct {
 	SpeedUp      float64 `json:"speedUp"`
 	// Megabytes of vectors per participant and step, up and down together.
 	Megabytes float64 `json:"megabytes"`
+	usage
+	// Times are where the last steps' time went.
+	Times trainer.StepTime `json:"times"`
 }
 
 // links measures speed-ups over a link that all participants share, as they do the server's network card.
 func links(ctx context.Context, arguments []string) ([]speedUp, error) {
 	f := flag.NewFlagSet("link", flag.ContinueOnError)
-	bits := f.String("bits", "16,8", "of the values of a microbatch")
+	bits := f.String("bits", "8", "of the values of a microbatch")
 	local := f.String("local", "1,16", "local steps")
 	n := f.Int("participants", 16, "how many")
 	rate := f.Float64("rate", 606, "megabits per second of the server's link, each way")
 	values := f.Int("values", 11_200_000, "of a vector: those of ResNet-18")
-	steps := f.Int64("steps", 3, "how many are measured")
+	steps := f.Int64("steps", 0, "how many are measured; by default 6, and 2 of local steps")
 	if err := f.Parse(arguments); err != nil {
 		return nil, err
 	}
@@ -54,11 +57,19 @@ func links(ctx context.Context, arguments []string) ([]speedUp, error) {
 			if err != nil {
 				return nil, err
 			}
-			m, err := linkOf(ctx, fixtures.Burden{Values: *values, Bits: width}, *n, inner, stepTime, *rate*1e6/8, *steps)
+			measured := *steps
+			if measured == 0 {
+				if measured = 6; inner > 1 {
+					measured = 2
+				}
+			}
+			m, err := linkOf(ctx, fixtures.Burden{Values: *values, Bits: width}, *n, inner, stepTime, *rate*1e6/8, measured)
 			if err != nil {
 				return nil, err
 			}
-			fmt.Fprintf(os.Stderr, "%d bits, %d local steps: %.1f s a step, %.1f MB, %.1f times\n", width, inner, m.Seconds, m.Megabytes, m.SpeedUp)
+			t := m.Times
+			fmt.Fprintf(os.Stderr, "%d bits, %d local steps: %.1f times; %.1f s a step (compute %.1f, way %.1f, merge %.1f, broadcast %.1f, idle %.1f), %.1f MB, %.1f + %.1f CPU-s, %d MB of memory\n",
+				width, inner, m.SpeedUp, m.Seconds, t.Compute, t.Upload, t.Merge, t.Broadcast, t.Idle, m.Megabytes, m.ServerCPU, m.PeersCPU, m.ServerMemory>>20)
 			all = append(all, m)
 		}
 	}
@@ -66,19 +77,18 @@ func links(ctx context.Context, arguments []string) ([]speedUp, error) {
 }
 
 func linkOf(ctx context.Context, b fixtures.Burden, n, local int, compute time.Duration, rate float64, steps int64) (m speedUp, err error) {
-	request := trainer.Request{Specification: strings.Replace(specification, "%BATCH%", strconv.Itoa(n), 1), Audit: new(float64)}
 	up, down := &shaper{rate: rate}, &shaper{rate: rate}
-	s, err := start(ctx, b, n, request, func(l net.Listener) net.Listener { return shapedListener{l, up, down} })
+	s, err := startBurden(ctx, b, n, trainer.Request{}, func(l net.Listener) net.Listener { return shapedListener{l, up, down} })
 	if err != nil {
 		return m, err
 	}
 	defer s.close()
 	each := compute * time.Duration(local)
-	c, err := gather(ctx, s, b, n, n, each)
+	c, err := gatherBurden(ctx, s, b, n, n, each)
 	if err != nil {
 		return m, err
 	}
-	// Steps 0 and 1 are worked on before everybody is known.
+	// Steps 0 and 1 are worked on before the speed of everybody is known.
 	const warmUp = 2
 	from, err := c.after(ctx, warmUp)
 	if err != nil {
@@ -94,6 +104,7 @@ func linkOf(ctx context.Context, b fixtures.Burden, n, local int, compute time.D
 		Participants: n, Bits: b.Bits, LocalSteps: local, Steps: done, Seconds: seconds,
 		SpeedUp:   float64(n) * each.Seconds() / seconds,
 		Megabytes: float64(to.Up-from.Up+to.Down-from.Down) / 1e6 / float64(done) / float64(n),
+		usage:     usageBetween(from, to), Times: s.session.Detail().Times,
 	}
 	return m, c.disperse()
 }

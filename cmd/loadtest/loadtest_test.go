@@ -16,6 +16,7 @@ import (
 
 // TestMain lets the test binary be the process of participants.
 func TestMain(m *testing.M) {
+	runner.ChildMain()
 	if len(os.Args) > 1 && os.Args[1] == participantsVerb {
 		main()
 		return
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 
 // TestPower runs a small one: participants join, results are merged, updates are right.
 func TestPower(t *testing.T) {
-	m, err := powerOf(t.Context(), 3, 0, time.Second)
+	m, err := powerOf(t.Context(), 3, load{step: time.Second, microbatch: 50 * time.Millisecond, length: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,27 +62,16 @@ func TestShaper(t *testing.T) {
 	}
 }
 
-// TestErrors trains for a few steps: more participants learn more in the same time.
+// TestErrors runs a session that trains, for a few short steps.
 func TestErrors(t *testing.T) {
-	engine, data, err := glyphs(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	c, err := courseOf(t.Context(), 2, load{step: 300 * time.Millisecond, microbatch: 20 * time.Millisecond, length: 600 * time.Millisecond})
+	if err != nil || len(c.Points) < 2 || c.Examples < 16*int64(len(c.Points)) {
+		t.Fatal(c, err)
 	}
-	team, err := runner.Start(t.Context(), engine, data, runner.TeamOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer team.Close()
-	var last [2]float64
-	for k, n := range []int{1, 32} {
-		c, err := courseOf(t.Context(), team, n, 6)
-		if err != nil || len(c.Errors) != 6 {
-			t.Fatal(c, err)
+	for i, p := range c.Points {
+		if p.Error < 0 || p.Error > 1 || p.Seconds <= 0 || i > 0 && p.Seconds <= c.Points[i-1].Seconds {
+			t.Errorf("%v", c.Points)
 		}
-		last[k] = c.Errors[5]
-	}
-	if last[1] >= last[0] {
-		t.Errorf("errors of 1 and 32 participants: %v", last)
 	}
 }
 
@@ -90,10 +80,10 @@ func TestDrawing(t *testing.T) {
 		svg   []byte
 		lines int
 	}{
-		{drawPower([]measured{{Participants: 1, Power: 20}}), 2},
-		{drawPower([]measured{{Participants: 1, Power: 19}, {Participants: 64, Power: 1200}, {Participants: 1024, Power: 0}}), 2},
-		{drawErrors([]course{{1, []float64{0.9}}}), 1},
-		{drawErrors([]course{{1, []float64{0.9, 0.8}}, {64, []float64{0.5, 0.1}}, {128, nil}}), 3},
+		{drawPower([]measured{{Participants: 1, Power: 20, Ideal: 20}}), 2},
+		{drawPower([]measured{{Participants: 1, Power: 19, Ideal: 20}, {Participants: 64, Power: 1200, Ideal: 1280}, {Participants: 1024, Ideal: 20480}}), 2},
+		{drawErrors([]course{{Participants: 1, Points: []moment{{1, 0.9}}}}), 1},
+		{drawErrors([]course{{Participants: 1, Points: []moment{{1, 0.9}, {2, 0.8}}}, {Participants: 64, Points: []moment{{1.1, 0.5}, {2.1, 0.1}}}, {Participants: 128}}), 3},
 	} {
 		d := xml.NewDecoder(bytes.NewReader(c.svg))
 		lines := 0

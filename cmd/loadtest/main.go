@@ -1,27 +1,32 @@
 // Command loadtest measures sessions under load: the real coordinator and transport, and participants in another process, which answer
 // every lease rightly after a set time and check every update's digest. Computing is waiting, so what is measured is the session.
 //
-//	loadtest power [-out DIR] [-counts 1,2,…] [-seconds S]    a network of W2's size in timed mode: power against participants
-//	loadtest error [-out DIR] [-counts 1,2,…] [-seconds S]    what such steps teach W2: test error against time
-//	loadtest link [-bits B] [-participants N] [-rate MBIT]    one of ResNet-18's size over a shaped link: the speed-up of N
+//	loadtest power    vectors of W2's size in timed mode: power against participants, and where the time goes
+//	loadtest error    sessions that really train W2: test error against time
+//	loadtest link     vectors of ResNet-18's size over a shaped link: the speed-up of 16 participants
 //
-// All print JSON. The first two also draw DIR/power.svg and DIR/error.svg.
+// Each says with -h what it can be told. All print JSON, and a table or lines for people on standard error; the first two also draw
+// power.svg and error.svg.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/reprise-ml/reprise/runner"
 )
 
 func main() {
+	runner.ChildMain()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "loadtest:", err)
 		os.Exit(1)
 	}

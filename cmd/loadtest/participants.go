@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -21,7 +23,6 @@ import (
 	"github.com/reprise-ml/reprise/trainer"
 	"github.com/reprise-ml/reprise/trainer/wire"
 	"github.com/reprise-ml/reprise/trainer/ws"
-	"github.com/reprise-ml/reprise/wasm/engine"
 )
 
 const participantsVerb = "participants"
@@ -30,13 +31,17 @@ const participantsVerb = "participants"
 type counts struct {
 	Working  int64   `json:"working"`  // participants that are in
 	Computed int64   `json:"computed"` // microbatches in results that were sent
-	Merged   int64   `json:"merged"`   // microbatches in updates, as the first participant saw them
+	Merged   int64   `json:"merged"`   // examples in updates, as the first participant saw them
 	Updates  int64   `json:"updates"`  // that the first participant saw
 	Checked  int64   `json:"checked"`  // updates whose digest was found right, by all
 	Up       int64   `json:"up"`       // bytes of vectors, by all
 	Down     int64   `json:"down"`
 	Nanos    int64   `json:"nanos"` // when
 	CPU      float64 `json:"cpu"`   // seconds of processor time
+	// Course is the test error, where somebody evaluates.
+	Course []moment `json:"course,omitempty"`
+
+	serverCPU float64 // of the process that looks
 }
 
 // crowd is that process, as its parent sees it.
@@ -46,11 +51,9 @@ type crowd struct {
 	output  *bufio.Scanner
 }
 
-// gather starts n participants, who take so long for a microbatch, waits until all are there, and lets the session go on.
-func gather(ctx context.Context, s *session, b fixtures.Burden, microbatches, n int, each time.Duration) (*crowd, error) {
-	c := &crowd{command: exec.CommandContext(ctx, os.Args[0], participantsVerb,
-		"-address", s.address, "-n", strconv.Itoa(n), "-each", each.String(),
-		"-values", strconv.Itoa(b.Values), "-bits", strconv.Itoa(b.Bits), "-microbatches", strconv.Itoa(microbatches))}
+// gather starts n participants, as arguments say, waits until all are there, and lets the session go on.
+func gather(ctx context.Context, s *session, n int, arguments ...string) (*crowd, error) {
+	c := &crowd{command: exec.CommandContext(ctx, os.Args[0], append([]string{participantsVerb, "-address", s.address, "-n", strconv.Itoa(n)}, arguments...)...)}
 	c.command.Stderr = os.Stderr
 	var err error
 	if c.input, err = c.command.StdinPipe(); err != nil {
@@ -69,7 +72,7 @@ func gather(ctx context.Context, s *session, b fixtures.Burden, microbatches, n 
 		if err != nil {
 			return nil, err
 		}
-		if now.Working == int64(n) {
+		if now.Working >= int64(n) {
 			return c, s.session.Do(ctx, trainer.Command{Command: trainer.CommandResume})
 		}
 		select {
@@ -89,7 +92,9 @@ func (c *crowd) look() (counts, error) {
 	if !c.output.Scan() {
 		return now, errors.New("the participants have gone")
 	}
-	return now, json.Unmarshal(c.output.Bytes(), &now)
+	err := json.Unmarshal(c.output.Bytes(), &now)
+	now.serverCPU = cpu()
+	return now, err
 }
 
 func (c *crowd) disperse() error {
@@ -99,21 +104,27 @@ func (c *crowd) disperse() error {
 
 // simulation is the participants' side of it.
 type simulation struct {
-	burden  fixtures.Burden
+	source  source
 	section *schema.EngineSection
 	each    time.Duration
+	tracker *tracker        // nil if nobody evaluates
+	proofs  []schema.Digest // of the first microbatches of step 0
 
 	working, computed, merged, updates, checked, up, down atomic.Int64
 
-	mu      sync.Mutex
-	vectors map[int64]*answer
+	mu   sync.Mutex
+	seen map[int64]*update // by step
 }
 
-// answer is the vector of a number of microbatches, whichever they are.
-type answer struct {
+// update is one whose digest was computed.
+type update struct {
 	once   sync.Once
 	packed []byte
 	digest schema.Digest
+	err    error
+
+	examples     int64
+	accumulators []byte // for who evaluates
 }
 
 // participants is the process: every line of standard input is answered with the counts, its end ends everything.
@@ -125,15 +136,32 @@ func participants(ctx context.Context, arguments []string) error {
 	values := f.Int("values", 1, "of a vector")
 	bits := f.Int("bits", 16, "of a value")
 	microbatches := f.Int("microbatches", 1, "of a step")
+	learn := f.Bool("learn", false, "whether they compute; one more evaluates")
 	if err := f.Parse(arguments); err != nil {
 		return err
 	}
-	s := &simulation{burden: fixtures.Burden{Values: *values, Bits: *bits}, each: *each, vectors: map[int64]*answer{}}
-	e, err := engine.Parse(engineOf(s.burden, *microbatches))
+	debug.SetGCPercent(400) // what they take of the machine is the server's loss
+	s := &simulation{each: *each, seen: map[int64]*update{}}
+	var err error
+	if *learn {
+		err = s.learn(ctx)
+		*n++
+	} else {
+		var b *burden
+		if b, err = newBurden(fixtures.Burden{Values: *values, Bits: *bits}, *microbatches); err == nil {
+			s.source, s.section = b, b.section
+		}
+	}
 	if err != nil {
 		return err
 	}
-	s.section = e.Section
+	for k := range int64(2) {
+		a, err := s.source.vector(ctx, 0, k, k+1)
+		if err != nil {
+			return err
+		}
+		s.proofs = append(s.proofs, a.digest)
+	}
 	dial, err := ws.Dialer("ws://"+*address, ws.ClientOptions{})
 	if err != nil {
 		return err
@@ -148,7 +176,7 @@ func participants(ctx context.Context, arguments []string) error {
 			c, err := dial(ctx)
 			<-dialling
 			if err == nil {
-				err = s.take(ctx, c, k == 0)
+				err = s.take(ctx, c, k == 0, *learn && k == *n-1)
 			}
 			if err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("participant %d: %w", k, err))
@@ -174,8 +202,8 @@ func participants(ctx context.Context, arguments []string) error {
 				return nil
 			}
 			err := out.Encode(counts{
-				s.working.Load(), s.computed.Load(), s.merged.Load(), s.updates.Load(), s.checked.Load(), s.up.Load(), s.down.Load(),
-				time.Now().UnixNano(), cpu(),
+				Working: s.working.Load(), Computed: s.computed.Load(), Merged: s.merged.Load(), Updates: s.updates.Load(),
+				Checked: s.checked.Load(), Up: s.up.Load(), Down: s.down.Load(), Nanos: time.Now().UnixNano(), CPU: cpu(), Course: s.tracker.look(),
 			})
 			if err != nil {
 				return err
@@ -184,10 +212,31 @@ func participants(ctx context.Context, arguments []string) error {
 	}
 }
 
+// learn lets the participants compute, and makes the tracker.
+func (s *simulation) learn(ctx context.Context) error {
+	subject, err := glyphs(ctx)
+	if err != nil {
+		return err
+	}
+	shared, err := newPupil(ctx, subject)
+	if err != nil {
+		return err
+	}
+	own, err := newPupil(ctx, subject)
+	if err != nil {
+		return err
+	}
+	s.source, s.section, s.tracker = shared, shared.team.Section(), &tracker{pupil: own}
+	return nil
+}
+
 // take is one participation.
-func (s *simulation) take(ctx context.Context, c trainer.Connection, first bool) error {
+func (s *simulation) take(ctx context.Context, c trainer.Connection, first, tracks bool) error {
 	defer c.Close()
 	hello := wire.Hello{Protocol: wire.Version, Role: wire.RoleWork, Family: "simulated", Workers: 1}
+	if tracks {
+		hello.Role = wire.RoleTrack
+	}
 	if err := c.Send(ctx, &hello, nil); err != nil {
 		return err
 	}
@@ -209,10 +258,10 @@ func (s *simulation) take(ctx context.Context, c trainer.Connection, first bool)
 		}
 		switch m := m.(type) {
 		case *wire.Welcome:
-			var proofs []schema.Digest
-			for range int64(m.Proof.Rounds) * m.Proof.Microbatches {
-				proofs = append(proofs, s.vector(1).digest)
+			if m.Proof.Microbatches > int64(len(s.proofs)) || s.tracker != nil && m.Snapshot.Step >= 0 {
+				return fmt.Errorf("a proof of %d microbatches after step %d is asked for", m.Proof.Microbatches, m.Snapshot.Step)
 			}
+			proofs := slices.Repeat(s.proofs[:m.Proof.Microbatches], m.Proof.Rounds)
 			if err := c.Send(ctx, &wire.Ready{Step: m.Snapshot.Step, Proofs: proofs}, nil); err != nil {
 				return err
 			}
@@ -224,18 +273,20 @@ func (s *simulation) take(ctx context.Context, c trainer.Connection, first bool)
 		case *wire.Lease:
 			leases <- m
 		case *wire.Update:
-			v, err := wire.Open(s.section, packed, s.section.MaxMicrobatches)
+			u, err := s.check(ctx, m, packed)
 			if err != nil {
 				return err
 			}
-			if v.Digest != m.Digest {
-				return fmt.Errorf("update %d has another digest than it says", m.Step)
+			if tracks {
+				if err := s.tracker.update(ctx, m.Step, u.accumulators); err != nil {
+					return err
+				}
 			}
 			s.checked.Add(1)
 			s.down.Add(m.Bytes)
 			if first {
 				s.updates.Add(1)
-				s.merged.Add(s.examples(v))
+				s.merged.Add(u.examples)
 			}
 		case *wire.Set, *wire.Status:
 		default:
@@ -244,53 +295,65 @@ func (s *simulation) take(ctx context.Context, c trainer.Connection, first bool)
 	}
 }
 
+// check holds an update to its digest, and hands it to the replicas. The participants share a machine with the server, which they would
+// not do elsewhere: so it is computed once, and the bytes of all others are compared with those that were found right.
+func (s *simulation) check(ctx context.Context, m *wire.Update, packed []byte) (*update, error) {
+	s.mu.Lock()
+	u := s.seen[m.Step]
+	if u == nil {
+		u = &update{}
+		s.seen[m.Step] = u
+		delete(s.seen, m.Step-8)
+	}
+	s.mu.Unlock()
+	u.once.Do(func() { u.err = s.open(ctx, u, m, packed) })
+	switch {
+	case u.err != nil:
+		return nil, u.err
+	case u.digest != m.Digest || !bytes.Equal(u.packed, packed):
+		return nil, fmt.Errorf("update %d has another digest than it says", m.Step)
+	}
+	return u, nil
+}
+
+// open is what the first to receive an update does.
+func (s *simulation) open(ctx context.Context, u *update, m *wire.Update, packed []byte) error {
+	v, err := wire.Open(s.section, packed, s.section.MaxMicrobatches)
+	if err != nil {
+		return err
+	}
+	accumulators := make([]byte, s.section.Regions[schema.RegionAccumulators].Size)
+	v.Unpack(accumulators)
+	u.digest, u.packed, u.examples = v.Digest, packed, examples(s.section, accumulators)
+	if s.tracker != nil {
+		u.accumulators = accumulators
+	}
+	return s.source.update(ctx, m.Step, accumulators)
+}
+
 // work waits, and answers.
 func (s *simulation) work(ctx context.Context, c trainer.Connection, l *wire.Lease) error {
-	units := l.End - l.First
-	took := time.Duration(units) * s.each
-	wait := took
+	began, took := time.Now(), time.Duration(l.End-l.First)*s.each
 	if l.Step == 0 {
-		wait = 0 // whoever came first has all of it, while the session is paused
+		took = 0 // whoever came first has all of it, while the session is paused; it tells nothing about its speed
+	}
+	a, err := s.source.vector(ctx, l.Step, l.First, l.End)
+	if errors.Is(err, errLate) {
+		return c.Send(ctx, &wire.Failed{Lease: l.Lease, Reason: wire.ReasonData, Message: err.Error()}, nil)
+	}
+	if err != nil {
+		return err
 	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(wait):
+	case <-time.After(took - time.Since(began)):
 	}
-	a := s.vector(units)
 	r := &wire.Result{Lease: l.Lease, Digest: a.digest, Bytes: int64(len(a.packed)), Seconds: took.Seconds()}
 	if err := c.Send(ctx, r, a.packed); err != nil {
 		return err
 	}
-	s.computed.Add(units)
+	s.computed.Add(l.End - l.First)
 	s.up.Add(r.Bytes)
 	return nil
-}
-
-func (s *simulation) vector(microbatches int64) *answer {
-	s.mu.Lock()
-	a := s.vectors[microbatches]
-	if a == nil {
-		a = &answer{}
-		s.vectors[microbatches] = a
-	}
-	s.mu.Unlock()
-	a.once.Do(func() {
-		accumulators := s.burden.Accumulators(s.section, microbatches)
-		a.packed, a.digest = wire.Pack(nil, s.section, accumulators), wire.CanonicalDigest(s.section, accumulators)
-	})
-	return a
-}
-
-// examples reads how many microbatches an update is the sum of: they are of one example.
-func (s *simulation) examples(v wire.Vector) int64 {
-	region := s.section.Regions[schema.RegionAccumulators]
-	accumulators := make([]byte, region.Size)
-	v.Unpack(accumulators)
-	for _, g := range s.section.Segments {
-		if g.Name == schema.SegmentExamples {
-			return int64(binary.LittleEndian.Uint64(accumulators[g.Offset-region.Offset:]))
-		}
-	}
-	return 0
 }

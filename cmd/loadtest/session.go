@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/closure/closuretest"
@@ -16,33 +19,7 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/trainer"
 	"github.com/reprise-ml/reprise/trainer/ws"
-	"github.com/reprise-ml/reprise/wasm"
 )
-
-// specification of what the session believes to train: its network is of no account, the engine is a burden.
-const specification = `
-name: burden
-version: 1.0.0
-title: A burden
-license: Apache-2.0
-model:
-  input: {shape: [28, 28, 1], dtype: u8}
-  layers: [flatten, dense: {units: 10}]
-  loss: softmax-cross-entropy
-algorithm:
-  optimizer: {sgd: {learningRate: 0.1}}
-  microbatchSize: 1
-  batchSize: %BATCH%
-  steps: 1000000
-  evaluate: {every: 1000000}
-datasets:
-  train: {ref: "noise:1.0.0", split: train}
-  test: {ref: "noise:1.0.0", split: test}
-`
-
-func engineOf(b fixtures.Burden, microbatches int) []byte {
-	return b.Engine([]int{fixtures.GlyphSide, fixtures.GlyphSide, 1}, len(fixtures.GlyphClasses()), microbatches)
-}
 
 // session is a server with one session.
 type session struct {
@@ -80,52 +57,40 @@ func (m *memory) Discard(_ context.Context, d schema.Digest) error {
 	return nil
 }
 
-// start prepares a paused session of so many microbatches a step, or of timed steps, behind a listener.
-func start(ctx context.Context, b fixtures.Burden, microbatches int, request trainer.Request, listen func(net.Listener) net.Listener) (*session, error) {
+// startBurden prepares a session whose vectors are a burden's, of so many microbatches a step or of timed steps.
+func startBurden(ctx context.Context, b fixtures.Burden, microbatches int, request trainer.Request, listen func(net.Listener) net.Listener) (*session, error) {
 	store := &memory{}
 	dataset, manifest, err := noise(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	data := func(ctx context.Context, _ *schema.Closure) (runner.Data, error) {
-		train, err := closure.OpenSplit(ctx, store, dataset, schema.RoleTrain)
-		if err != nil {
-			return runner.Data{}, err
-		}
-		test, err := closure.OpenSplit(ctx, store, dataset, schema.RoleTest)
-		return runner.Data{Train: train, Test: test}, err
-	}
-	prepare := func(context.Context, trainer.Request) (*trainer.Job, error) {
-		spec, err := schema.ReadSpecification("burden.yaml", []byte(request.Specification))
-		if err != nil {
-			return nil, err
-		}
-		resolved, err := wasm.Resolve(spec, map[string]*schema.Dataset{schema.RoleTrain: dataset, schema.RoleTest: dataset})
-		if err != nil {
-			return nil, err
-		}
-		engine := engineOf(b, microbatches)
-		plan, err := runner.NewPlan(resolved, schema.DigestOf(engine))
-		if err != nil {
-			return nil, err
-		}
-		c := &schema.Closure{
-			SchemaVersion: 1, Name: spec.Name, Version: spec.Version, Title: spec.Title, License: spec.License,
-			Model: resolved.Model, Algorithm: resolved.Algorithm, Specification: plan.Specification,
-			Engine: schema.EngineReference{Digest: plan.Engine, ABI: schema.ABI, Foreign: true},
-		}
-		for _, d := range resolved.Datasets {
-			c.Datasets = append(c.Datasets, schema.ClosureDataset{ResolvedDataset: d, Name: dataset.Name, Version: dataset.Version, Digest: manifest})
-		}
-		return &trainer.Job{Document: c, Engine: engine}, nil
-	}
-	sessions, err := trainer.Open(ctx, trainer.Environment{
-		Store: store, Prepare: prepare, Data: data,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	text := strings.Replace(specification, "%BATCH%", strconv.Itoa(microbatches), 1)
+	subject, err := newSubject(ctx, store, text, dataset, manifest, engineOf(b, microbatches))
 	if err != nil {
 		return nil, err
 	}
+	return start(ctx, subject, request, listen)
+}
+
+// start prepares a paused session behind a listener.
+func start(ctx context.Context, subject *subject, request trainer.Request, listen func(net.Listener) net.Listener) (*session, error) {
+	environment := trainer.Environment{
+		Store: subject.store, Team: runner.TeamOptions{Child: &runner.ChildOptions{}}, // as reprise serve has it
+		Prepare: func(context.Context, trainer.Request) (*trainer.Job, error) {
+			c, err := subject.document()
+			return &trainer.Job{Document: c, Engine: subject.engine}, err
+		},
+		Data: func(ctx context.Context, _ *schema.Closure) (runner.Data, error) { return subject.data(ctx) },
+		Log:  slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	}
+	if !subject.foreign {
+		environment.SnapshotEvery = time.Hour // so that everybody begins with the first state
+	}
+	sessions, err := trainer.Open(ctx, environment)
+	if err != nil {
+		return nil, err
+	}
+	request.Specification, request.Audit = subject.text, new(float64)
 	coordinator, _, err := sessions.Create(ctx, request)
 	if err != nil {
 		return nil, err
@@ -144,36 +109,15 @@ func start(ctx context.Context, b fixtures.Burden, microbatches int, request tra
 	return s, nil
 }
 
+// gatherBurden gathers participants of such a session, who take so long for a microbatch.
+func gatherBurden(ctx context.Context, s *session, b fixtures.Burden, microbatches, n int, each time.Duration) (*crowd, error) {
+	return gather(ctx, s, n, "-each", each.String(), "-values", strconv.Itoa(b.Values), "-bits", strconv.Itoa(b.Bits), "-microbatches", strconv.Itoa(microbatches))
+}
+
+func plain(l net.Listener) net.Listener { return l }
+
 func (s *session) close() {
 	s.server.Close()
 	s.site.Close()
 	s.sessions.Close()
-}
-
-// noise is a dataset of a few records without content.
-func noise(ctx context.Context, store *memory) (*schema.Dataset, schema.Digest, error) {
-	in := schema.Field{DType: "u8", Shape: []int{fixtures.GlyphSide, fixtures.GlyphSide, 1}}
-	layout := schema.RecordLayout{Size: in.Bytes() + 1, Input: in, Target: schema.Field{Offset: in.Bytes(), DType: "u8", Shape: []int{}}}
-	b, err := closure.NewBuilder(schema.Dataset{
-		Name: "noise", Version: "1.0.0", Classes: fixtures.GlyphClasses(), Record: layout,
-	}, closure.BuilderOptions{})
-	if err != nil {
-		return nil, schema.Digest{}, err
-	}
-	for i := range 256 {
-		record := make([]byte, layout.Size)
-		record[layout.Target.Offset] = byte(i % len(fixtures.GlyphClasses()))
-		for _, split := range []string{schema.RoleTrain, schema.RoleTest} {
-			if err := b.Add(split, record); err != nil {
-				return nil, schema.Digest{}, err
-			}
-		}
-	}
-	d, m, err := b.Finish(ctx, store)
-	if err != nil {
-		return nil, schema.Digest{}, err
-	}
-	text := m.Bytes()
-	digest := schema.DigestOf(text)
-	return d, digest, store.Put(ctx, digest, int64(len(text)), bytes.NewReader(text))
 }
