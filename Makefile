@@ -187,9 +187,12 @@ fuzz: ## every fuzz target for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
 
-test-all: test $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, and 200 kills
+test-all: test $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, 200 kills, and PyTorch's curves
 	REPRISE_MINIO=1 REPRISE_TEST_KILLS=200 go test -count 1 -timeout 60m -run 'MinIO|Killed' ./zoo/s3
 	REPRISE_COSIGN=$(COSIGN) go test -count 1 -run TestServerWithCosign ./cmd/reprise
+	@/usr/bin/python3 -c 'import torch' 2>/dev/null || \
+	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-torch >/dev/null)
+	REPRISE_PYTORCH=/usr/bin/python3 go test -count 1 -run PyTorchCurves ./fixtures/golden
 
 SUITE ?=
 test-distribution: ## the OCI distribution specification's own suite against the server: make test-distribution SUITE=conformance.test

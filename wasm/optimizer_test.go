@@ -9,7 +9,7 @@ import (
 )
 
 func TestTraining(t *testing.T) {
-	for _, c := range []struct{ name, optimizer, algorithm string }{
+	for k, c := range []struct{ name, optimizer, algorithm string }{
 		{"sgd", "{sgd: {learningRate: 0.1}}", ""},
 		{"momentum", "{sgd: {learningRate: 0.1, momentum: 0.9}}", ""},
 		{"nesterov", "{sgd: {learningRate: 0.1, momentum: 0.9, nesterov: true}}", ""},
@@ -44,7 +44,11 @@ func TestTraining(t *testing.T) {
 		{"blocks", "{sgd: {learningRate: 0.1}}", "block: 8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			for _, bits := range widths {
+			some := widths
+			if k > 5 { // what rules do to values does not depend on the width of gradients
+				some = widths[k%len(widths):][:1]
+			}
+			for _, bits := range some {
 				optest.CheckBits(t, optest.Model{
 					Input: "6", Classes: 3, Layers: "- dense: {units: 9, activation: relu}\n- dense: {units: 3}", Microbatches: 3, Examples: 50,
 					Optimizer: c.optimizer, Algorithm: c.algorithm, Bits: bits,

@@ -26,6 +26,11 @@ func TestInitializer(t *testing.T) {
 		{"glorot-uniform", 2. / (in + out), 1.8, math.Sqrt(6. / (in + out))},
 		{"lecun-normal", 1. / in, 3, math.Inf(1)},
 		{"lecun-uniform", 1. / in, 1.8, math.Sqrt(3. / in)},
+		{"normal", 0.05 * 0.05, 3, math.Inf(1)},
+		{"uniform", 0.05 * 0.05 / 3, 1.8, 0.05},
+		// Of a normal number within ±2: the variance is 0.7737413, the kurtosis 2.3655.
+		{"truncated-normal", 0.05 * 0.05 * 0.7737413, 2.3655, 0.1},
+		{"variance-scaling", 1. / in, 2.3655, 2.28 * math.Sqrt(1./in)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var sum, squares, fourths, largest, product float64
@@ -68,6 +73,38 @@ func TestInitializerIsKeyed(t *testing.T) {
 		for i := range a {
 			if a[i] == b[i] {
 				t.Errorf("another %s must give another value %d", name, i)
+			}
+		}
+	}
+}
+
+// Rows, or columns where these are fewer, have the length of the gain and right angles between them.
+func TestOrthogonal(t *testing.T) {
+	for _, shape := range [][]int{{5, 12}, {12, 5}, {8, 8}, {6, 3, 3, 2}} {
+		rows := shape[0]
+		n := named("orthogonal")
+		n.Attributes = map[string]any{"gain": 3.0}
+		value := ref.Initializer(n, 42, 0, 1, 1, shape)
+		cols := len(value) / rows
+		at := func(vector, i int) float64 { return float64(value[vector*cols+i]) }
+		vectors, elements := rows, cols
+		if rows > cols {
+			vectors, elements = cols, rows
+			at = func(vector, i int) float64 { return float64(value[i*cols+vector]) }
+		}
+		for a := range vectors {
+			for b := range vectors {
+				var product float64
+				for i := range elements {
+					product += at(a, i) * at(b, i)
+				}
+				want := 0.0
+				if a == b {
+					want = 9
+				}
+				if math.Abs(product-want) > 1e-5 {
+					t.Errorf("%v: vectors %d and %d have the product %g, want %g", shape, a, b, product, want)
+				}
 			}
 		}
 	}
