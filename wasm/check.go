@@ -243,16 +243,30 @@ func (p *problems) loss(loss string, a schema.Attributes, train schema.ResolvedD
 	}
 }
 
-// initial checks that an initializer can do with the shapes of a model.
-func (p *problems) initial(kind string, g *graph.Graph) {
-	for _, n := range g.Nodes {
+// weights checks that an initializer can do with the shapes of a model, and that what is constrained has weights. The graph's
+// nodes that are not expanded stand in the order of the layers.
+func (p *problems) weights(layers []schema.Layer, initializer string, g *graph.Graph) {
+	i := 0
+	for _, n := range g.Nodes[1:] {
+		constrained := false
 		for _, q := range n.Parameters {
-			if kind != kernel.OrthogonalInitializer || q.Bias || q.Initializer != "" {
+			if q.Bias {
+				continue
+			}
+			constrained = true
+			if initializer != kernel.OrthogonalInitializer || q.Initializer != "" {
 				continue
 			}
 			if rows := q.Shape[0]; kernel.OrthogonalCost(rows, schema.Elements(q.Shape)/rows) > kernel.MaxOrthogonal {
-				p.add("algorithm.initializer", "%s takes too long for %s.%s of the shape %v; take another", kind, n.Name, q.Name, q.Shape)
+				p.add("algorithm.initializer", "%s takes too long for %s.%s of the shape %v; take another", initializer, n.Name, q.Name, q.Shape)
 			}
 		}
+		if n.Expanded {
+			continue
+		}
+		if layers[i].Constraint.Kind != "" && !constrained {
+			p.add(fmt.Sprintf("model.layers[%d].constraint", i), "%s has no weights", n.Kind)
+		}
+		i++
 	}
 }

@@ -30,7 +30,7 @@ func Graph(r schema.Resolved) (*graph.Graph, error) {
 }
 
 func prepare(r schema.Resolved) (*plan, error) {
-	if err := resolved(r); err != nil {
+	if err := resolved(&r); err != nil {
 		return nil, err
 	}
 	g, err := Graph(r)
@@ -43,7 +43,7 @@ func prepare(r schema.Resolved) (*plan, error) {
 	}
 	var p problems
 	p.output(lastLayer(r.Model.Layers), g, r.Model.Loss, train, "the dataset")
-	p.initial(r.Algorithm.Initializer.Kind, g)
+	p.weights(r.Model.Layers, r.Algorithm.Initializer.Kind, g)
 	if err := p.invalid(); err != nil {
 		return nil, err
 	}
@@ -70,11 +70,12 @@ func prepare(r schema.Resolved) (*plan, error) {
 	return plan, nil
 }
 
-// resolved refuses what only a specification that was not resolved, or a damaged closure, lacks.
-func resolved(r schema.Resolved) error {
+// resolved refuses what only a specification that was not resolved, or a damaged closure, lacks. What the vocabulary has a
+// default for is filled in.
+func resolved(r *schema.Resolved) error {
 	var p problems
 	a := r.Algorithm
-	train, err := trainDataset(r)
+	train, err := trainDataset(*r)
 	if err != nil {
 		return err
 	}

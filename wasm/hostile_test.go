@@ -155,6 +155,25 @@ func TestHostileSpecifications(t *testing.T) {
 		{"negative classes", func(r *schema.Resolved) { r.Datasets[0].Classes = -1 }, "datasets.train"},
 		{"other classes", func(r *schema.Resolved) { r.Datasets[0].Classes = 4 }, "model.layers[3]"},
 		{"no classes", func(r *schema.Resolved) { r.Datasets[0].Classes = 0 }, "datasets.train"},
+		{"clipping without a limit", func(r *schema.Resolved) { r.Algorithm.Clipping.Kind = "norm" }, "algorithm.clipping.norm.limit"},
+		{"unknown clipping", func(r *schema.Resolved) { r.Algorithm.Clipping.Kind = "hair" }, "algorithm.clipping"},
+		{"unknown averages", func(r *schema.Resolved) { r.Algorithm.Averaging.Kind = "sma" }, "algorithm.averaging"},
+		{"unknown augmentation", func(r *schema.Resolved) { r.Algorithm.Augmentation = make([]schema.Component, 1) }, "algorithm.augmentation[0]"},
+		{"a crop without a padding", func(r *schema.Resolved) { r.Algorithm.Augmentation = []schema.Component{{Kind: "crop"}} }, "algorithm.augmentation[0].crop.padding"},
+		{"a long augmentation", func(r *schema.Resolved) {
+			r.Algorithm.Augmentation = slices.Repeat([]schema.Component{{Kind: "flip"}}, 17)
+		}, "algorithm.augmentation"},
+		{"a huge crop", func(r *schema.Resolved) {
+			r.Algorithm.Augmentation = []schema.Component{{Kind: "crop", Attributes: map[string]any{"padding": []any{1e300, 1.0}}}}
+		}, "algorithm.augmentation[0].crop.padding[0]"},
+		{"unknown constraint", func(r *schema.Resolved) { r.Model.Layers[0].Constraint.Kind = "x" }, "model.layers[0].constraint"},
+		{"an initializer's attribute", func(r *schema.Resolved) {
+			r.Algorithm.Initializer.Kind, r.Algorithm.Initializer.Attributes = "normal", map[string]any{"deviation": math.NaN()}
+		}, "algorithm.initializer.normal.deviation"},
+		{"weights that are no numbers", func(r *schema.Resolved) {
+			r.Model.Loss.Attributes = map[string]any{"classWeights": []any{"1", nil}}
+		}, "model.loss.softmax-cross-entropy.classWeights[0]"},
+		{"a piecewise schedule without pieces", schedule(schema.Component{Kind: "piecewise", Attributes: map[string]any{"at": []any{}, "factors": []any{}}}), "algorithm.schedule.piecewise.at"},
 		{"unknown loss", func(r *schema.Resolved) { r.Model.Loss.Kind = "" }, "model.loss"},
 		{"an image as output", func(r *schema.Resolved) { r.Model.Layers = r.Model.Layers[:1] }, "model.layers[0]"},
 		{"nothing to train", func(r *schema.Resolved) { r.Model.Layers = r.Model.Layers[2:3] }, "model.layers"},

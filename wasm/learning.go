@@ -2,18 +2,20 @@ package wasm
 
 import (
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/wasm/graph"
 	"github.com/reprise-ml/reprise/wasm/kernel"
 	asm "github.com/reprise-ml/reprise/wasm/module"
 )
 
 // This file has what an algorithm may ask for beside an optimizer: constraints, clipping, averages.
 
-// constraints of the layers' weights, by the names of the layers.
-func (p *plan) constraints() map[string]schema.Named {
-	list := map[string]schema.Named{}
-	for _, l := range p.resolved.Model.Layers {
-		if l.Constraint.Kind != "" {
-			list[l.Name] = l.Constraint
+// constraints of the layers' weights.
+func (p *plan) constraints() map[*graph.Node]schema.Named {
+	list := map[*graph.Node]schema.Named{}
+	layers := p.resolved.Model.Layers
+	for _, n := range p.graph.Nodes[1:] {
+		if !n.Expanded {
+			list[n], layers = layers[0].Constraint, layers[1:]
 		}
 	}
 	return list

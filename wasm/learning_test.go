@@ -159,6 +159,10 @@ func TestLearningIsChecked(t *testing.T) {
 			"model.loss: poisson needs targets that are counts, and the dataset has classes; use softmax-cross-entropy",
 		},
 		{
+			func(d draft) { d.Model.Layers[1].Constraint.Component = component("unit-norm", nil) },
+			"model.layers[1].constraint: maxpool2d has no weights",
+		},
+		{
 			func(d draft) { d.Algorithm.Initializer.Component = component("constant", nil) },
 			"algorithm.initializer.constant.value: is missing; it should be a number of at least -1000",
 		},
@@ -192,6 +196,21 @@ func TestDefaultsOfLaterDateChangeNoDigest(t *testing.T) {
 	}
 	if texts[0] != texts[1] || !strings.Contains(texts[0], `"loss":"softmax-cross-entropy"`) || strings.Contains(texts[0], "warmUp") {
 		t.Errorf("got\n%s\nand\n%s", texts[0], texts[1])
+	}
+}
+
+// What a resolved specification lacks has its default, whoever wrote it.
+func TestCompileFillsInDefaults(t *testing.T) {
+	d := newDraft(t)
+	r, err := d.resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	spelt := r
+	r.Algorithm.Averaging.Kind = "ema"
+	spelt.Algorithm.Averaging = schema.Component{Kind: "ema", Attributes: map[string]any{"decay": 0.999, "warmUp": false}}
+	if !bytes.Equal(optest.Compile(t, r), optest.Compile(t, spelt)) {
+		t.Error("the engines differ")
 	}
 }
 

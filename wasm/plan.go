@@ -106,7 +106,7 @@ func (p *plan) tensors(m *memory) {
 			k := kernel.Parameter{
 				Name: n.Name + "." + gp.Name, Shape: gp.Shape, Rows: rows, Cols: cols, GradStride: (cols + 3) / 4 * 4,
 				FanIn: gp.FanIn, FanOut: gp.FanOut, Initializer: gp.InitializedBy(p.resolved.Algorithm.Initializer), Decayed: !gp.Bias,
-				Constraint: constraints[n.Name], Index: len(p.parameters),
+				Constraint: constraints[n], Index: len(p.parameters),
 			}
 			k.Value = tensor(&p.section.Parameters, k.Name, "f32", gp.Shape...)
 			p.parameters = append(p.parameters, k)

@@ -190,7 +190,7 @@ func (r *resolver) model() {
 		r.problems.include(err)
 		return
 	}
-	r.problems.initial(r.out.Algorithm.Initializer.Kind, g)
+	r.problems.weights(m.Layers, r.out.Algorithm.Initializer.Kind, g)
 	layers := slices.Clone(m.Layers)
 	i := 0
 	for _, n := range g.Nodes[1:] {

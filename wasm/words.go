@@ -8,6 +8,9 @@ import (
 	"github.com/reprise-ml/reprise/wasm/kernel"
 )
 
+// maxAugmentations is also what the schema of a specification allows.
+const maxAugmentations = 16
+
 // spelling drops what a component may leave out.
 type spelling func(d schema.Declaration, resolved map[string]any) map[string]any
 
@@ -45,6 +48,10 @@ func (p *problems) vocabulary(m *schema.Model, a *schema.Algorithm) {
 	}
 	if a.Averaging.Kind != "" {
 		p.component("algorithm.averaging", &a.Averaging, v.Averagings, schema.Declaration.Canonical)
+	}
+	if n := len(a.Augmentation); n > maxAugmentations {
+		p.add("algorithm.augmentation", "%d changes; at most %d are possible", n, maxAugmentations)
+		return
 	}
 	a.Augmentation = slices.Clone(a.Augmentation)
 	for i := range a.Augmentation {
