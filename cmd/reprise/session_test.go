@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -194,18 +191,6 @@ func TestSession(t *testing.T) {
 		group.Wait()
 		d.done("replay", published)
 	})
-	t.Run("timed", func(t *testing.T) {
-		d := &desk{t, d.dir}
-		s := d.started(server, d.path("closure.yaml"), "--version", "4.0.0", "--mode", "timed", "--seconds", "0.1")
-		var group sync.WaitGroup
-		d.joining(&group, s.Join, 2)
-		over := d.over(server, s.ID)
-		group.Wait()
-		replay := report[schema.ReplayReport](d, schema.KindReplayReport, exitDone, "replay", "small:4.0.0")
-		if replay.Verdict != schema.VerdictIdentical || replay.Run != over.Run {
-			t.Errorf("%+v; session %s", replay, over.Run)
-		}
-	})
 	t.Run("stop", func(t *testing.T) {
 		d := &desk{t, d.dir}
 		s := d.started(server, d.path("closure.yaml"), "--version", "3.0.0")
@@ -254,105 +239,5 @@ func TestSessionRefuses(t *testing.T) {
 	a.Body.Close()
 	if a.StatusCode != http.StatusUnauthorized {
 		t.Error(a.Status)
-	}
-}
-
-// A session whose server is killed again and again inside steps, while its participants stay and one of them is killed too, ends with
-// the digest of a training alone.
-func TestSessionSurvivesKills(t *testing.T) {
-	t.Setenv(mainVariable, "1")
-	config(t)
-	d := withData(t)
-	d.write("closure.yaml", strings.NewReplacer("steps: 12", "steps: 3000", "every: 4", "every: 50").Replace(specification))
-	_, alone := d.trained("alone")
-	l := must((&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0"))
-	address := l.Addr().String()
-	l.Close()
-	server := "http://" + address
-	serve := func() *exec.Cmd {
-		c := d.process("serve", "--addr", address, "-q")
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-			if a, err := http.Get(server + "/healthz"); err == nil {
-				a.Body.Close()
-				return c
-			}
-			if time.Now().After(deadline) {
-				t.Fatal("the server does not come back")
-			}
-		}
-	}
-	running := serve()
-	t.Cleanup(func() {
-		_ = running.Process.Kill() // it may have ended
-	})
-	s := d.started(server, d.path("closure.yaml"))
-	var workers []*exec.Cmd
-	for i := range 2 {
-		c := d.process("join", s.Join, "--workers", "1", "--name", fmt.Sprint("w", i), "-q")
-		if err := c.Start(); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = c.Process.Kill() // it may have ended
-		})
-		workers = append(workers, c)
-	}
-	const kills = 5
-	inside := 0
-	last := int64(0)
-	for range kills {
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-			now := d.session(server, s.ID)
-			if now.State == trainer.StateRunning && now.Checkpoint > last && now.Step > now.Checkpoint && now.Participants > 0 {
-				inside++
-				last = now.Checkpoint
-				break
-			}
-			if now.State != trainer.StateRunning || time.Now().After(deadline) {
-				t.Fatalf("after %d kills: %s at step %d; %+v", inside, now.State, now.Step, now.Log)
-			}
-		}
-		if err := running.Process.Signal(syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		_ = running.Wait() // it was killed
-		running = serve()
-	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		now := d.session(server, s.ID)
-		if len(now.People) == 2 && now.People[0].Computed > 0 && now.People[1].Computed > 0 {
-			break
-		}
-		if now.State != trainer.StateRunning || time.Now().After(deadline) {
-			t.Fatalf("not both have computed something: %+v", now.People)
-		}
-	}
-	if err := workers[0].Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = workers[0].Wait() // it was killed
-	over := d.over(server, s.ID)
-	if err := workers[1].Wait(); err != nil {
-		t.Errorf("the other participant: %v", err)
-	}
-	if over.Run != alone.Run {
-		t.Errorf("run %s; alone %s", over.Run, alone.Run)
-	}
-	for _, p := range over.People {
-		if p.Computed == 0 {
-			t.Errorf("%s has computed nothing", p.Name)
-		}
-	}
-	if inside != kills || len(over.People) != 2 {
-		t.Errorf("%d kills inside steps, %d participants", inside, len(over.People))
-	}
-	if err := running.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := running.Wait(); err != nil {
-		t.Errorf("the server did not end well: %v", err)
 	}
 }
