@@ -2,6 +2,7 @@ package wasm_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/reprise-ml/reprise/wasm/optest"
@@ -84,5 +85,29 @@ func TestConv2dMicrobatches(t *testing.T) {
 			checkImage(t, optest.Model{Input: "5, 4, 3", DType: "u8", Normalize: "{scale: 0.00392156862745098}", Microbatch: m},
 				"- conv2d: {filters: 5, kernel: 3, padding: same, activation: relu}\n- maxpool2d")
 		})
+	}
+}
+
+// Convolutions of so many weights that these are used as they lie: at every stride, where windows see nothing but padding in
+// some of their elements, in one tile and in several.
+func TestConv2dOfManyWeights(t *testing.T) {
+	for _, c := range []struct{ input, attributes string }{
+		{"3, 4, 64", "filters: 60, kernel: 3, padding: same, activation: relu"},
+		{"4, 3, 64", "filters: 64, kernel: 3, stride: 2, padding: 1, bias: false"},
+		{"1, 1, 60", "filters: 64, kernel: 3, padding: 1"},
+		{"3, 3, 184", "filters: 180, kernel: 1, stride: 2"},
+		{"1, 1, 10", "filters: 3277, kernel: 1"}, // not of fours
+	} {
+		for _, m := range []int{3, 22} {
+			t.Run(fmt.Sprintf("%s; %s, %d", c.input, c.attributes, m), func(t *testing.T) {
+				var channels int
+				fmt.Sscanf(strings.Fields(c.input)[2], "%d", &channels)
+				model := optest.Model{
+					Input: strings.Join(strings.Fields(c.input)[:2], " ") + " 1", Classes: 3, Microbatch: m, Microbatches: 1,
+					Layers: fmt.Sprintf("- conv2d: {filters: %d, kernel: 1}\n- conv2d: {%s}\n- flatten\n- dense: {units: 3}", channels, c.attributes),
+				}
+				optest.CheckResolved(t, model.Resolve(t), optest.Compiler())
+			})
+		}
 	}
 }

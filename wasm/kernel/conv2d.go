@@ -117,7 +117,17 @@ const smallKernel = 80
 // unrolled reports whether the forward pass is one straight line of products per register block. It then wants its
 // zeros in memory, which only the model's input offers, to its only reader.
 func (w window) unrolled(n *graph.Node) bool {
-	return n.In().Kind == "input" && len(n.In().Readers) == 1 && w.KH*w.KW*w.C <= smallKernel
+	return n.In().Kind == "input" && len(n.In().Readers) == 1 && !w.heavy(n.Shape[2]) && w.KH*w.KW*w.C <= smallKernel
+}
+
+// heavyWeights is the number of weights from which on copies of four times their size are too many.
+const heavyWeights = 1 << 15
+
+// heavy reports whether the weights are used as they are stored, and spread as they are loaded. Then a register block is as
+// wide as a site, so that a spread weight meets four vectors. Where a microbatch is one tile, the partial sums of its
+// gradients stay in registers.
+func (w window) heavy(filters int) bool {
+	return filters*w.KH*w.KW*w.C > heavyWeights && filters%4 == 0 && w.C%4 == 0
 }
 
 func (conv2d) window(n *graph.Node) window {
@@ -132,6 +142,15 @@ func (d conv2d) Place(n *graph.Node, _ Layout, t Tile) Placement {
 	w := d.window(n)
 	p := Placement{Out: Sites}
 	weights := n.Shape[2] * w.KH * w.KW * w.C
+	if w.heavy(n.Shape[2]) {
+		p.Scratch = 4 * weights // transposed, for the gradient by the input
+		if t.Count > 1 {
+			p.Partial = (weights+n.Shape[2])*16 + 3*16
+		} else {
+			p.Partial = n.Shape[2]*16 + 3*16 // of the bias
+		}
+		return p
+	}
 	p.Pack = 2 * weights * 16                  // for the output, and for the gradient by the input
 	p.Partial = (weights+n.Shape[2])*16 + 3*16 // finish reads whole fours
 	if w.unrolled(n) {
@@ -145,10 +164,20 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 	v := n.Tile.Lanes / 4
 	groups := laneGroups(v)
 	filters := n.Shape[2]
-	forward := pack{addr: n.Pack, rows: blocks(filters, maxRows(groups[0].Size))}
-	backward := pack{addr: n.Pack + filters*w.KH*w.KW*w.C*16, rows: blocks(w.C, maxRows(groups[0].Size))}
-
-	k := Kernels{Prepare: e.define(n.Name+".pack", func(c *code) { d.packForward(c, n, w, forward) })}
+	heavy := w.heavy(filters)
+	if heavy {
+		groups = heavyGroups(v)
+	}
+	rows := maxRows(groups[0].Size)
+	forward := pack{addr: n.Pack, rows: blocks(filters, rows)}
+	backward := pack{addr: n.Pack + filters*w.KH*w.KW*w.C*16, rows: blocks(w.C, rows)}
+	var k Kernels
+	if heavy {
+		forward = pack{addr: n.weight().Value, rows: forward.rows, row: w.KH * w.KW * w.C * 4}
+		backward = pack{addr: n.Scratch, rows: backward.rows, row: w.KH * w.KW * filters * 4}
+	} else {
+		k.Prepare = e.define(n.Name+".pack", func(c *code) { d.packForward(c, n, w, forward) })
+	}
 	if w.unrolled(n.Node) {
 		k.Forward = e.define(n.Name+".forward", func(c *code) { d.forwardUnrolled(c, n, w, forward, groups) })
 	} else {
@@ -163,17 +192,32 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 	}
 	k.Infer = k.Forward
 
-	weight := e.define(n.Name+".weight-gradient", func(c *code) { d.weightGradient(c, n, w) })
+	registers := heavy && n.Tile.Count == 1
+	weight := e.define(n.Name+".weight-gradient", func(c *code) {
+		if registers {
+			d.wholeWeightGradient(c, n, w)
+		} else {
+			d.weightGradient(c, n, w)
+		}
+	})
 	k.PrepareBackward = e.define(n.Name+".prepare-backward", func(c *code) {
 		bytes := filters * w.KH * w.KW * w.C * 16
+		if registers {
+			bytes = 0
+		}
 		c.MemFill(n.Partial, bytes+filters*16)
-		if n.needsInGrad() {
+		if n.needsInGrad() && !heavy {
 			d.packBackward(c, n, w, backward)
 		}
 	})
 	var input *Fn
 	if n.needsInGrad() {
-		input = e.define(n.Name+".input-gradient", func(c *code) { d.inputGradient(c, n, w, backward, groups) })
+		input = e.define(n.Name+".input-gradient", func(c *code) {
+			if heavy {
+				d.transposeWeights(c, n, w)
+			}
+			d.inputGradient(c, n, w, backward, groups)
+		})
 	}
 	k.Backward = e.define(n.Name+".backward", func(c *code) {
 		call(c, *weight)
@@ -181,7 +225,7 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 			call(c, *input)
 		}
 	})
-	k.Finish = e.define(n.Name+".finish", func(c *code) { d.finish(c, n, w) })
+	k.Finish = e.define(n.Name+".finish", func(c *code) { d.finish(c, n, w, registers) })
 	return k
 }
 
@@ -193,12 +237,46 @@ func laneGroups(v int) []blockRun {
 	return blocks(v, v)
 }
 
+// heavyGroups takes a whole site at a time where it can.
+func heavyGroups(v int) []blockRun {
+	if v%4 == 0 {
+		return blocks(v, 4)
+	}
+	return laneGroups(v)
+}
+
 // groupCount is the number of groups and their width; all have the same.
 func groupCount(groups []blockRun) (count, width int) { return groups[0].Count, groups[0].Size }
 
 // pack is where weights lie spread over vectors, block of rows after block of rows, and in a block step after step:
-// [block][k][row in the block] of 16 bytes.
+// [block][k][row in the block] of 16 bytes. Where row is not 0 they are as they were, [row][k] of 4 bytes, and row is the
+// bytes from one row to the next.
 type pack struct {
 	addr int
 	rows []blockRun
+	row  int
+}
+
+// step is the bytes from one k to the next, for blocks of so many rows.
+func (p pack) step(rows int) int {
+	if p.row != 0 {
+		return 4
+	}
+	return 16 * rows
+}
+
+// block is the bytes from one block of so many rows, and steps in all, to the next.
+func (p pack) block(rows, steps int) int {
+	if p.row != 0 {
+		return p.row * rows
+	}
+	return 16 * rows * steps
+}
+
+// operand is a block of so many rows at a base.
+func (p pack) operand(base local, offset, rows int) operand {
+	if p.row != 0 {
+		return operand{Base: base, Offset: offset, Row: p.row, Step: 4, Spread: true}
+	}
+	return operand{Base: base, Offset: offset, Row: 16, Step: rows * 16}
 }

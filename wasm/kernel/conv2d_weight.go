@@ -50,19 +50,118 @@ func (d conv2d) weightGradient(c *code, n *Node, w window) {
 		c.Release(j, x1)
 	})
 	c.Release(y, i, i1, x0, runs, pin)
-	d.biasGradient(c, n, w)
+	d.biasGradient(c, n, w, weightSumBytes(n, w))
+}
+
+// weightSumBytes is the bytes of the weights' partial sums.
+func weightSumBytes(n *Node, w window) int { return n.Shape[2] * w.KH * w.KW * w.C * 16 }
+
+// wholeWeightGradient sets the gradient by W where a tile is all of the microbatch: each weight's sum stays in a register
+// until it is complete.
+func (d conv2d) wholeWeightGradient(c *code, n *Node, w window) {
+	const filterRows, channelColumns = 2, 4
+	filters, site, wt := n.Shape[2], n.In.Site(), n.weight()
+	vectors := n.Tile.Lanes / 4
+	i, j, f, ch := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	y0, y1, x0, x1 := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	y, x, pa, pb, to := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	c.MemFill(wt.Grad, 4*filters*wt.GradStride)
+	c.For(i, 0, w.KH, 1, func() {
+		axis{w.H, w.OH, w.SH, w.Top}.outputs(c, y0, y1, i)
+		c.For(j, 0, w.KW, 1, func() {
+			outputsOf(c, x0, x1, j, w)
+			c.Get(y1, y0)
+			c.Op(asm.I32GtS)
+			c.Get(x1, x0)
+			c.Op(asm.I32GtS, asm.I32And)
+			c.If(func() {
+				c.For(f, 0, filters, filterRows, func() {
+					c.For(ch, 0, w.C, channelColumns, func() {
+						acc := accumulators(c, filterRows*channelColumns)
+						c.Get(y0)
+						c.Set(y)
+						c.Repeat(w.OH, func() {
+							scaled(c, y, w.OW)
+							c.Get(x0)
+							c.Op(asm.I32Add)
+							c.I32(filters)
+							c.Op(asm.I32Mul)
+							c.Get(f)
+							c.Op(asm.I32Add)
+							c.I32(site)
+							c.Op(asm.I32Mul)
+							c.Set(pa)
+							w.element(c, y, i, x0, j, w.C*site)
+							scaled(c, ch, site)
+							c.Op(asm.I32Add)
+							c.Set(pb)
+							c.Get(x0)
+							c.Set(x)
+							c.Repeat(w.OW, func() {
+								a := operand{Base: pa, Offset: n.OutGrad.Addr, Row: site, Step: 16}
+								b := operand{Base: pb, Offset: n.In.Addr, Row: site, Step: 16}
+								touch(c, a, filterRows, vectors)
+								touch(c, b, channelColumns, vectors)
+								for v := range vectors {
+									step(c, acc, filterRows, channelColumns, a, b, v)
+								}
+								c.AddTo(pa, filters*site)
+								c.AddTo(pb, w.SW*w.C*site)
+								c.AddTo(x, 1)
+								c.Get(x, x1)
+								c.Op(asm.I32LtS)
+							})
+							c.AddTo(y, 1)
+							c.Get(y, y1)
+							c.Op(asm.I32LtS)
+						})
+						// to = ((f·KH + i)·KW + j)·C + ch, in floats
+						scaled(c, f, w.KH)
+						c.Get(i)
+						c.Op(asm.I32Add)
+						c.I32(w.KW)
+						c.Op(asm.I32Mul)
+						c.Get(j)
+						c.Op(asm.I32Add)
+						c.I32(w.C)
+						c.Op(asm.I32Mul)
+						c.Get(ch)
+						c.Op(asm.I32Add)
+						c.I32(4)
+						c.Op(asm.I32Mul)
+						c.Set(to)
+						for r := range filterRows {
+							c.Get(to)
+							sumLanes(c, acc[r*channelColumns:][:channelColumns])
+							c.Mem(asm.V128Store, wt.Grad+r*4*wt.GradStride)
+						}
+						c.Release(acc...)
+					})
+				})
+			})
+		})
+	})
+	c.Release(i, j, f, ch, y0, y1, x0, x1, y, x, pa, pb, to)
+	d.biasGradient(c, n, w, 0)
 }
 
 // outputsOf sets the range of output columns whose window has the kernel's column j inside the image:
 // 0 ≤ x·SW + j − Left < W.
 func outputsOf(c *code, x0, x1, j local, w window) {
+	axis{w.W, w.OW, w.SW, w.Left}.outputs(c, x0, x1, j)
+}
+
+// axis is a window's geometry in one direction.
+type axis struct{ size, out, stride, before int }
+
+func (w axis) outputs(c *code, x0, x1, j local) {
 	divide := func() {
-		if w.SW > 1 {
-			c.I32(w.SW)
+		if w.stride > 1 {
+			c.I32(w.stride)
 			c.Op(asm.I32DivS)
 		}
 	}
-	c.I32(w.Left + w.SW - 1)
+	c.I32(w.before + w.stride - 1)
 	c.Get(j)
 	c.Op(asm.I32Sub)
 	divide()
@@ -72,14 +171,14 @@ func outputsOf(c *code, x0, x1, j local, w window) {
 	c.I32(0)
 	c.Op(asm.I32GtS, asm.Select)
 	c.Set(x0)
-	c.I32(w.W - 1 + w.Left + w.SW) // one step further, so that the quotient is not rounded up from below zero
+	c.I32(w.size - 1 + w.before + w.stride) // one step further, so that the quotient is not rounded up from below zero
 	c.Get(j)
 	c.Op(asm.I32Sub)
 	divide()
 	c.Tee(x1)
-	c.I32(w.OW)
+	c.I32(w.out)
 	c.Get(x1)
-	c.I32(w.OW)
+	c.I32(w.out)
 	c.Op(asm.I32LtS, asm.Select)
 	c.Set(x1)
 }
@@ -164,13 +263,13 @@ func (conv2d) weightRow(c *code, n *Node, w window, y, i local, j *local, x0, ru
 }
 
 // biasGradient adds the output gradients of all positions to the partial sums behind those of the weights.
-func (conv2d) biasGradient(c *code, n *Node, w window) {
+func (conv2d) biasGradient(c *code, n *Node, w window, before int) {
 	if _, ok := n.bias(); !ok {
 		return
 	}
 	site := n.In.Site()
 	filters := n.Shape[2]
-	partial := n.Partial + filters*w.KH*w.KW*w.C*16
+	partial := n.Partial + before
 	f, p, pos := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	for _, run := range blocks(filters, 8) {
 		c.For(f, run.First, run.First+run.Count*run.Size, run.Size, func() {
@@ -205,7 +304,7 @@ func (conv2d) biasGradient(c *code, n *Node, w window) {
 }
 
 // finish folds the lanes of the partial sums into the gradients.
-func (conv2d) finish(c *code, n *Node, w window) {
+func (conv2d) finish(c *code, n *Node, w window, biasAlone bool) {
 	filters, weights := n.Shape[2], w.KH*w.KW*w.C
 	f, k, from, to := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	fold := func(grad int) {
@@ -222,14 +321,18 @@ func (conv2d) finish(c *code, n *Node, w window) {
 		c.Release(acc...)
 	}
 	wt := n.weight()
-	c.SetI32(to, 0)
-	c.For(f, 0, filters, 1, func() {
-		scaled(c, f, weights*16)
-		c.I32(n.Partial)
-		c.Op(asm.I32Add)
-		c.Set(from)
-		c.For(k, 0, roundUp(weights, 4), 4, func() { fold(wt.Grad) })
-	})
+	if biasAlone {
+		weights = 0
+	} else {
+		c.SetI32(to, 0)
+		c.For(f, 0, filters, 1, func() {
+			scaled(c, f, weights*16)
+			c.I32(n.Partial)
+			c.Op(asm.I32Add)
+			c.Set(from)
+			c.For(k, 0, roundUp(weights, 4), 4, func() { fold(wt.Grad) })
+		})
+	}
 	if b, ok := n.bias(); ok {
 		c.SetI32(from, n.Partial+filters*weights*16)
 		c.SetI32(to, 0)

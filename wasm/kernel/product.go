@@ -3,12 +3,20 @@ package kernel
 import asm "github.com/reprise-ml/reprise/wasm/module"
 
 // operand says where the element of row r at step k lies: Base + Offset + r·Row + k·Step (bytes). Every element is a
-// vector: a spread scalar (packed so beforehand), or four lanes or columns.
+// vector: a spread scalar (packed so beforehand, unless Spread), or four lanes or columns.
 type operand struct {
 	Base   asm.Local
 	Offset int
 	Row    int
 	Step   int
+	Spread bool // an element is one float, spread as it is loaded
+}
+
+func (o operand) load() asm.Op {
+	if o.Spread {
+		return asm.V128Splat32
+	}
+	return asm.V128Load
 }
 
 func (o operand) last(rows, steps int) int { return o.Offset + (rows-1)*o.Row + (steps-1)*o.Step }
@@ -17,6 +25,9 @@ func (o operand) last(rows, steps int) int { return o.Offset + (rows-1)*o.Row + 
 // the fifteen registers that runtimes leave on amd64; at twelve accumulators V8 spills and loses a third of its speed,
 // below six the latency of the additions shows.
 func maxRows(v int) int { return [...]int{0, 8, 5, 3, 2}[v] }
+
+// longRun is the number of steps up to which a run is one straight line.
+const longRun = 64
 
 // unroll is the number of steps k that one iteration of a loop works off.
 const unroll = 4
@@ -40,7 +51,7 @@ func step(c *asm.Code, acc []asm.Local, rows, cols int, a, b operand, k int) {
 		c.Set(x)
 	}
 	for r := range rows {
-		c.Load(asm.V128Load, a.Base, a.Offset+r*a.Row+k*a.Step)
+		c.Load(a.load(), a.Base, a.Offset+r*a.Row+k*a.Step)
 		c.Set(w)
 		for v, x := range xs {
 			c.Get(acc[r*cols+v], w, x)
@@ -54,7 +65,7 @@ func step(c *asm.Code, acc []asm.Local, rows, cols int, a, b operand, k int) {
 // touch loads the highest address that the following accesses of an operand reach. One bounds check then serves all of
 // them in runtimes that check, because the others are known to lie below.
 func touch(c *asm.Code, o operand, rows, steps int) {
-	c.Load(asm.V128Load, o.Base, o.last(rows, steps))
+	c.Load(o.load(), o.Base, o.last(rows, steps))
 	c.Op(asm.Drop)
 }
 
@@ -86,6 +97,12 @@ func product(c *asm.Code, acc []asm.Local, rows, cols, steps int, a, b operand) 
 func productRuns(c *asm.Code, acc []asm.Local, rows, cols int, runs asm.Local, bound, each int, a, b operand) {
 	left := c.Local(asm.I32)
 	c.Get(runs)
+	// Long runs are cut, so that code does not grow with them.
+	if part := 2 * unroll; each > longRun && each%part == 0 {
+		c.I32(each / part)
+		c.Op(asm.I32Mul)
+		bound, each = bound*each/part, part
+	}
 	c.Set(left)
 	c.Repeat(bound, func() {
 		n := each
