@@ -40,9 +40,13 @@ func NewPresign(ctx context.Context, s zoo.Store) (*Presign, error) {
 	return &Presign{Origin: origin, by: by, ttl: presignTTL}, nil
 }
 
+func (p *Presign) url(ctx context.Context, d schema.Digest) (string, error) {
+	return p.by.PresignBlob(ctx, d, p.ttl)
+}
+
 // redirect answers with the place of a blob that is there. The method and the header Range are the same there.
 func (p *Presign) redirect(c *gin.Context, d schema.Digest) error {
-	u, err := p.by.PresignBlob(c.Request.Context(), d, p.ttl)
+	u, err := p.url(c.Request.Context(), d)
 	if err != nil {
 		return err
 	}

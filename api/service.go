@@ -113,6 +113,9 @@ func New(o Options) *Service {
 	s.site = newSite(o.Assets)
 	if s.Registry != nil {
 		s.Registry.OnChange(s.catalogue.Changed)
+		if s.Presign != nil {
+			s.Registry.Redirect(s.Presign.url)
+		}
 	}
 	go func() {
 		// The first visitor should not have to wait. What fails is in the log, and tried again for the first request.

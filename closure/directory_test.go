@@ -184,7 +184,7 @@ func TestDirectoryBlobs(t *testing.T) {
 	}
 }
 
-func TestPackAndUnpack(t *testing.T) {
+func TestPackIntoAStore(t *testing.T) {
 	dir, _ := sampleDirectory(t)
 	d := must(closure.Open(dir))(t)
 	packed := must2(d.Pack(t.Context()))(t)
@@ -196,75 +196,9 @@ func TestPackAndUnpack(t *testing.T) {
 	if blobs[0].Path() != schema.PathClosure || len(blobs) != len(m.Blobs()) {
 		t.Errorf("got %d blobs, first %s", len(blobs), blobs[0].Path())
 	}
-	out := filepath.Join(t.TempDir(), "new", "copy")
-	if err := closure.Unpack(t.Context(), m, &store, out); err != nil {
-		t.Fatal(err)
-	}
-	again := first(must2(must(closure.Open(out))(t).Pack(t.Context()))(t))
-	if again.Digest() != m.Digest() {
-		t.Error("a closure unpacked and packed has another digest")
-	}
 	c, err := closure.LoadClosure(t.Context(), &store, m)
 	if err != nil || c.Name != "ada/tiny" {
 		t.Errorf("got %v, %v", c, err)
-	}
-	wantInvalid(t, closure.Unpack(t.Context(), m, &store, out), "copy: the directory is not empty")
-	wantInvalid(t, closure.Unpack(t.Context(), m, &store, filepath.Join(out, "LICENSE")), "LICENSE: it is not a directory")
-	empty := t.TempDir()
-	if err := closure.Unpack(t.Context(), m, &store, empty); err != nil {
-		t.Fatalf("an empty directory is refused: %v", err)
-	}
-	if err := must(closure.Open(empty))(t).Check(t.Context()); err != nil {
-		t.Error(err)
-	}
-	if left, _ := filepath.Glob(filepath.Join(empty, ".partial*")); left != nil {
-		t.Errorf("left over: %q", left)
-	}
-}
-
-func TestUnpackLeavesNothingOfDamage(t *testing.T) {
-	dir, _ := sampleDirectory(t)
-	packed := must2(must(closure.Open(dir))(t).Pack(t.Context()))(t)
-	for _, l := range packed.a.Blobs() {
-		t.Run(l.Path(), func(t *testing.T) {
-			var store closuretest.Memory
-			if err := closure.PutAll(t.Context(), &store, packed.b); err != nil {
-				t.Fatal(err)
-			}
-			damaged := bytes.Clone(store.Get(l.Digest))
-			damaged[0] ^= 0x80
-			store.Set(l.Digest, damaged)
-			parent := t.TempDir()
-			wantDamaged(t, closure.Unpack(t.Context(), packed.a, &store, filepath.Join(parent, "out")), l.Path())
-			store.Delete(l.Digest)
-			wantDamaged(t, closure.Unpack(t.Context(), packed.a, &store, filepath.Join(parent, "out")), l.Path())
-			if left, _ := os.ReadDir(parent); len(left) != 0 {
-				t.Errorf("left over: %v", left)
-			}
-		})
-	}
-}
-
-func TestUnpackRefusesUnsafeManifest(t *testing.T) {
-	m, _ := sampleManifest(t)
-	m.Layers[0].Annotations = map[string]string{closure.AnnotationTitle: "../x", closure.AnnotationFilepath: "../x"}
-	wantInvalid(t, closure.Unpack(t.Context(), m, &closuretest.Memory{}, t.TempDir()), "is not a path")
-}
-
-func TestUnpackDataset(t *testing.T) {
-	store, d, m := sampleDataset(t)
-	out := filepath.Join(t.TempDir(), "points")
-	if err := closure.Unpack(t.Context(), m, store, out); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range d.Splits {
-		b := must(os.ReadFile(filepath.Join(out, filepath.FromSlash(s.Shards[0].Path))))(t)
-		if schema.DigestOf(b) != s.Shards[0].Digest {
-			t.Errorf("%s differs", s.Shards[0].Path)
-		}
-	}
-	if _, err := os.Stat(filepath.Join(out, closure.PathDataset)); err != nil {
-		t.Error(err)
 	}
 }
 

@@ -80,6 +80,15 @@ func TestWriteHuggingFace(t *testing.T) {
 
 	_, err := closure.WriteHuggingFace(t.Context(), dir, c, digest, d.Blobs())
 	wantInvalid(t, err, "the directory is not empty")
+	_, err = closure.WriteHuggingFace(t.Context(), filepath.Join(dir, "LICENSE"), c, digest, d.Blobs())
+	wantInvalid(t, err, "LICENSE: it is not a directory")
+	empty := t.TempDir()
+	if _, err := closure.WriteHuggingFace(t.Context(), empty, c, digest, d.Blobs()); err != nil {
+		t.Errorf("an empty directory is refused: %v", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(empty, ".partial*")); left != nil {
+		t.Errorf("left over: %q", left)
+	}
 
 	// Parameters that are not what closure.json says never appear.
 	writeFile(t, source, schema.PathParameters, []byte("other bytes"))

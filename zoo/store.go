@@ -224,6 +224,14 @@ type PathFinder interface {
 	Path(ctx context.Context, d schema.Digest) (string, error)
 }
 
+// FileTaker keeps blobs as files of this machine, and can make one of a file without copying it.
+type FileTaker interface {
+	// TakeFile is Put of a file whose bytes the caller has just written and hashed: they are not read again. The file is on disk,
+	// durably, and gone from its path, when the call returns without error, unless the blob was there already. The error is
+	// ErrUnsupported, and the file where it was, if it cannot be moved, as from another file system.
+	TakeFile(ctx context.Context, d schema.Digest, size int64, path string) error
+}
+
 // Scoped is implemented by stores that keep the objects of each name apart, as a registry does with repositories. Such a
 // store has no blobs but those of its names: its own methods for them return ErrUnsupported.
 type Scoped interface {

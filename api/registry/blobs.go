@@ -37,6 +37,17 @@ func (r *Registry) getBlob(c *gin.Context, p place) error {
 		c.Writer.WriteHeaderNow()
 		return nil
 	}
+	if r.redirect != nil && c.Request.Method == http.MethodGet {
+		u, err := r.redirect(ctx, d)
+		if err != nil {
+			return err
+		}
+		h.Set("Cache-Control", "no-store")
+		h.Set("Location", u)
+		c.Status(http.StatusTemporaryRedirect)
+		c.Writer.WriteHeaderNow()
+		return nil
+	}
 	part, partial, err := transfer.Requested(c.Request, tag, size)
 	if err != nil {
 		h.Set("Content-Range", "bytes */"+strconv.FormatInt(size, 10))

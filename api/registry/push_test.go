@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/reprise-ml/reprise/api/registry"
+	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo"
 )
 
 // noise is n bytes that look random.
@@ -248,6 +250,34 @@ func TestStalledUpload(t *testing.T) {
 }
 
 // Of many that push the same blob, all succeed.
+// Uploads become blobs without being copied, unless an earlier process has seen a part of them.
+func TestUploadsAreMoved(t *testing.T) {
+	text := noise(100_000)
+	for _, restarts := range []bool{false, true} {
+		b := newBench(t)
+		at := strings.TrimPrefix(b.begin("mnist"), b.url)
+		b.want(202, "", "PATCH", at, text[:50_000])
+		files, err := filepath.Glob(filepath.Join(b.dir, "spool", "*.data"))
+		check(t, err)
+		before, err := os.Stat(files[0])
+		check(t, err)
+		if restarts {
+			b.restart()
+		}
+		b.want(201, "", "PUT", at+"?digest="+digestOf(text), text[50_000:], "Content-Range", "50000-99999")
+		d, err := schema.ParseDigest(digestOf(text))
+		check(t, err)
+		after, err := os.Stat(filepath.Join(b.dir, "zoo", filepath.FromSlash(zoo.BlobPath(d))))
+		check(t, err)
+		if os.SameFile(before, after) == restarts {
+			t.Errorf("restarted %v: moved %v", restarts, !restarts)
+		}
+		b.stored(text)
+		b.spooled(0)
+		b.sound()
+	}
+}
+
 func TestPushTheSameAtOnce(t *testing.T) {
 	b := newBench(t)
 	text := noise(1_000_000)

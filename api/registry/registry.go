@@ -43,6 +43,7 @@ type Registry struct {
 	announced string // the capabilities, as a header
 
 	onChange func(schema.Digest)
+	redirect func(context.Context, schema.Digest) (url string, err error) // nil: blobs are sent from here
 
 	stop context.CancelFunc
 	done chan struct{}
@@ -73,6 +74,11 @@ func New(o Options) *Registry {
 // OnChange names who is told the digest of every object whose versions or referrers have changed. It is called before the first
 // request.
 func (r *Registry) OnChange(f func(schema.Digest)) { r.onChange = f }
+
+// Redirect names who knows a URL from which clients read a blob directly. It is called before the first request.
+func (r *Registry) Redirect(f func(context.Context, schema.Digest) (url string, err error)) {
+	r.redirect = f
+}
 
 // Close ends what goes on in the background.
 func (r *Registry) Close() {

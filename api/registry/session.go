@@ -36,6 +36,8 @@ type session struct {
 	size  int64     // of the data
 	hash  hash.Hash // of the data; nil until it is needed
 	gone  bool      // it has ended
+
+	remembered bool // the hash stands for bytes that a process before this one has seen
 }
 
 // state is what is kept of a session beside its data.
@@ -138,12 +140,13 @@ func (u *session) open() (*os.File, error) {
 func (u *session) rehash(f *os.File) error {
 	h := sha256.New()
 	from := int64(0)
+	u.remembered = false
 	// After a loss of power the file may be shorter than what was hashed.
 	if u.state.Hash != nil && u.state.Hashed <= u.size {
 		if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(u.state.Hash); err != nil {
 			return fmt.Errorf("the state of upload %s: %w", u.id, err)
 		}
-		from = u.state.Hashed
+		from, u.remembered = u.state.Hashed, u.state.Hashed > 0
 	}
 	if _, err := io.Copy(h, io.NewSectionReader(f, from, u.size-from)); err != nil {
 		return err

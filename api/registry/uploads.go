@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 
 	"github.com/gin-gonic/gin"
@@ -194,7 +195,7 @@ func (r *Registry) finish(c *gin.Context, u *session, digest string) error {
 	}
 	transfer.Patient(c.Writer)
 	ctx, size := c.Request.Context(), u.size
-	if err := zoo.BlobsOf(r.store, u.state.Name).Put(ctx, d, size, f); err != nil {
+	if err := r.keep(ctx, u, d, f); err != nil {
 		return fmt.Errorf("storing an upload: %w", err)
 	}
 	if err := r.quotas.keep(u.state.Token, size); err != nil {
@@ -204,6 +205,22 @@ func (r *Registry) finish(c *gin.Context, u *session, digest string) error {
 		return err
 	}
 	return created(c, u.state.Name, d)
+}
+
+// keep stores what has arrived, without copying it where the store can take it as it is. What was hashed by a process before this one may
+// have been lost with the machine's power since: it is read again.
+func (r *Registry) keep(ctx context.Context, u *session, d schema.Digest, f *os.File) error {
+	blobs := zoo.BlobsOf(r.store, u.state.Name)
+	if taker, ok := blobs.(zoo.FileTaker); ok && !u.remembered {
+		err := taker.TakeFile(ctx, d, u.size, f.Name())
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, zoo.ErrUnsupported) {
+			r.log.Warn("an upload is copied into the store", "error", err)
+		}
+	}
+	return blobs.Put(ctx, d, u.size, f)
 }
 
 // use is Stat for somebody who will count on the blob.

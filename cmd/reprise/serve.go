@@ -38,8 +38,8 @@ The server is an OCI registry, too: oras, crane, cosign and their like pull and 
 needs a token (reprise token create); so does reading with --anonymous-pull=false, also on the site. Versions, such as
 1.0.0, never change once they are pushed; other tags move. Uploads that were cut off are kept for a week and gone on with.
 
-With --presign, browsers load blobs from the bucket itself, by URLs that are good for a quarter of an hour. The bucket must
-allow that to pages of this site (CORS).
+With --presign, browsers and clients of the registry load blobs from the bucket itself, by URLs that are good for a quarter
+of an hour. The bucket must allow that to pages of this site (CORS): zoo/s3/README.md says how.
 
 It ends at an interrupt, after the requests that are under way. Port 0 is any free one; with --json the answer names the
 address.`),

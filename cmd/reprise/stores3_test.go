@@ -1,10 +1,15 @@
 package main
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/minio/minio-go/v7/pkg/cors"
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo/s3/s3test"
@@ -85,4 +90,70 @@ func TestServePresigned(t *testing.T) {
 		t.Errorf("a blob that is not there: %v, %v", r, err)
 	}
 	d.refused(exitInvalid, []string{"has no URLs for others", "s3://"}, "serve", "--presign")
+
+	// Clients of the registry are sent there, too, and do not bring their tokens.
+	name := "v2/small/blobs/" + published.Digest.String()
+	if r, err := direct.Get(site + name); err != nil || r.StatusCode != http.StatusTemporaryRedirect || !strings.HasPrefix(r.Header.Get("Location"), server.Endpoint+"/") {
+		t.Errorf("GET /%s: %v, %v", name, r, err)
+	}
+	d.done("pull", "small", "-o", d.path("pulled"), "--store", strings.TrimSuffix(site, "/"))
+	d.done("verify", d.path("pulled"))
+
+	// Browsers read from the bucket if it is set up as the README says.
+	allow(t, server, strings.TrimSuffix(site, "/"))
+	for origin, allowed := range map[string]bool{strings.TrimSuffix(site, "/"): true, "https://evil.example": false} {
+		for _, method := range []string{http.MethodOptions, http.MethodGet} {
+			r, err := direct.Get(blob)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request, err := http.NewRequestWithContext(t.Context(), method, r.Header.Get("Location"), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Origin", origin)
+			if method == http.MethodOptions { // what a browser asks first, should it not take Range for a simple header
+				request.Header.Set("Access-Control-Request-Method", http.MethodGet)
+				request.Header.Set("Access-Control-Request-Headers", "range")
+			} else {
+				request.Header.Set("Range", "bytes=0-0")
+			}
+			if r, err = direct.Do(request); err != nil {
+				t.Fatal(err)
+			}
+			r.Body.Close()
+			if got := r.Header.Get("Access-Control-Allow-Origin"); (got == origin) != allowed || allowed && r.StatusCode >= 300 {
+				t.Errorf("%s from %s: %s, allowed to %q", method, origin, r.Status, got)
+			}
+		}
+	}
+}
+
+// allow sets the rules of zoo/s3/README.md for the pages of a site.
+func allow(t *testing.T, server *s3test.Server, site string) {
+	t.Helper()
+	readme, err := os.ReadFile("../../zoo/s3/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := regexp.MustCompile("(?s)```json\n(.*?)```").FindSubmatch(readme)
+	if text == nil {
+		t.Fatal("the README has no rules")
+	}
+	var document struct {
+		CORSRules []struct {
+			AllowedOrigins, AllowedMethods, AllowedHeaders, ExposeHeaders []string
+			MaxAgeSeconds                                                 int
+		}
+	}
+	if err := json.Unmarshal(text[1], &document); err != nil {
+		t.Fatal(err)
+	}
+	var rules []cors.Rule
+	for _, r := range document.CORSRules {
+		rules = append(rules, cors.Rule{AllowedOrigin: []string{site}, AllowedMethod: r.AllowedMethods, AllowedHeader: r.AllowedHeaders, ExposeHeader: r.ExposeHeaders, MaxAgeSeconds: r.MaxAgeSeconds})
+	}
+	if err := server.Client().SetBucketCors(t.Context(), s3test.Bucket, cors.NewConfig(rules)); err != nil {
+		t.Fatal(err)
+	}
 }

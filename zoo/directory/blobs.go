@@ -96,13 +96,36 @@ func (s *Store) Put(ctx context.Context, d schema.Digest, size int64, r io.Reade
 	if err != nil && !errors.Is(err, zoo.ErrNotFound) {
 		return err
 	}
-	_, err = os.Lstat(s.disk.abs(zoo.BlobPath(d)))
-	exists := err == nil // with another size, or as somebody's whose use cannot be noted
 	temp, err := s.disk.upload(zoo.VerifyUpload(ctx, r, d, size))
 	if err != nil {
 		return err
 	}
-	if exists {
+	return s.place(ctx, temp, d)
+}
+
+// TakeFile implements zoo.FileTaker.
+func (s *Store) TakeFile(ctx context.Context, d schema.Digest, size int64, path string) error {
+	if err := zoo.CheckPut(ctx, d, size); err != nil {
+		return err
+	}
+	have, err := s.Use(ctx, d)
+	if err == nil && have == size {
+		return s.syncBlobs()
+	}
+	if err != nil && !errors.Is(err, zoo.ErrNotFound) {
+		return err
+	}
+	temp, err := s.disk.take(path, size)
+	if err != nil {
+		return err
+	}
+	return s.place(ctx, temp, d)
+}
+
+// place makes an uploaded file a blob.
+func (s *Store) place(ctx context.Context, temp string, d schema.Digest) error {
+	// It may be there with another size, or as somebody's whose use cannot be noted.
+	if _, err := os.Lstat(s.disk.abs(zoo.BlobPath(d))); err == nil {
 		return s.disk.replace(temp, zoo.BlobPath(d))
 	}
 	if err := s.disk.place(ctx, temp, zoo.BlobPath(d)); !errors.Is(err, fs.ErrExist) {

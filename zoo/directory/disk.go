@@ -93,6 +93,36 @@ func (d disk) upload(r io.Reader) (rel string, err error) {
 	return rel, nil
 }
 
+// take moves a file of size bytes from elsewhere on the same file system to uploads/, syncs it, and returns its path there.
+func (d disk) take(from string, size int64) (rel string, err error) {
+	if err := d.mkdirs(zoo.UploadsPath); err != nil {
+		return "", err
+	}
+	f, err := os.OpenFile(from, os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	info, err := f.Stat()
+	if err == nil && (!info.Mode().IsRegular() || info.Size() != size) {
+		err = fmt.Errorf("the file has %d bytes, not %d", info.Size(), size)
+	}
+	if err == nil {
+		err = f.Chmod(fileMode)
+	}
+	rel = zoo.UploadsPath + "/" + tempPrefix + rand.Text()
+	if err == nil {
+		err = d.do(opSync, rel, f.Sync)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", err
+	}
+	err = d.do(opRename, rel, func() error { return os.Rename(from, d.abs(rel)) })
+	if errors.Is(err, syscall.EXDEV) {
+		return "", fmt.Errorf("a file of another file system: %w", zoo.ErrUnsupported)
+	}
+	return rel, err
+}
+
 // copyBuffer keeps the number of writes of a large blob low.
 const copyBuffer = 256 << 10
 

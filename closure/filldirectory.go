@@ -12,23 +12,6 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 )
 
-// Unpack writes the files of a closure or dataset to a directory, which must be absent or empty: anything else gives
-// *schema.Invalid. Every byte is verified before the first file appears. An absent directory then appears at once; an
-// empty one is filled, its document last.
-func Unpack(ctx context.Context, m *Manifest, blobs Blobs, dir string) error {
-	if err := m.check("manifest " + m.Digest().Short()); err != nil {
-		return err
-	}
-	return fillDirectory(dir, m.Config.Path(), func(partial string) error {
-		for _, d := range m.Blobs() {
-			if err := WriteFile(partial, blobContent(ctx, blobs, d.Path(), d.Path(), d.Digest, d.Size)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // blobContent is a blob as a file of a directory, called path there and name in errors. It is verified while it is written.
 func blobContent(ctx context.Context, blobs Blobs, path, name string, d schema.Digest, size int64) Content {
 	return Content{Path: path, Write: func(w io.Writer) error { return copyBlob(ctx, blobs, name, d, size, w) }}
