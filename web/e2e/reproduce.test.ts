@@ -1,7 +1,7 @@
 // What a visitor does on a closure's page, in real browsers against a real server: REPRISE_E2E_SITE is the address of
 // `reprise serve` over a store that e2e/prepare has filled. Everything is done by clicks and keys.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { ClosureDetail } from "../src/site/api/types.ts";
 import { type Browser, browsers, type Tab } from "./browser.ts";
 
@@ -66,6 +66,17 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
     tab = await browser.open(`${site}/c/${name}`);
   }
 
+  /** Waits until the tab shows the page at an address. While the browser loads it there is nothing to ask. */
+  function arrived(path: string): Promise<void> {
+    return vi.waitFor(
+      async () => {
+        const at = await act<string>(`return document.readyState === "complete" ? location.pathname : "loading";`);
+        if (!at.startsWith(path)) throw new Error(`in vain: ${at} is not ${path}`);
+      },
+      { timeout: 120_000, interval: 100 },
+    );
+  }
+
   interface Verdict {
     readonly kind: string;
     readonly text: string;
@@ -83,7 +94,9 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
 
   test("browse, open, verify: identical", async () => {
     tab = await browser.open(`${site}/`);
-    await act(`(await one('a[href*="/c/glyphs-cnn"]')).click(); return true;`);
+    // A list is a page of its own: the click leaves it after this has answered.
+    await act(`const link = await one('a[href*="/c/glyphs-cnn"]'); setTimeout(() => link.click()); return true;`);
+    await arrived("/c/glyphs-cnn");
     expect((await reproduce("verify", 1)).kind).toBe("reproduced");
     const { closure } = await detail("glyphs-cnn");
     const claim = closure.results.find((r) => r.metric === "accuracy");
