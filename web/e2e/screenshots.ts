@@ -37,7 +37,7 @@ beforeAll(async () => {
   site = (given ?? server?.address ?? "").replace(/\/$/, "");
   const closures = (await (await fetch(`${site}/api/v1/closures?sort=accuracy`)).json()) as ClosureList;
   const datasets = (await (await fetch(`${site}/api/v1/datasets`)).json()) as DatasetList;
-  const closure = closures.items[0];
+  const closure = closures.items.find((c) => c.name === "glyphs-cnn") ?? closures.items[0];
   const table = closures.items.find((c) => c.task.startsWith("tabular")) ?? closure;
   const dataset = datasets.items.find((d) => d.sample !== "") ?? datasets.items[0];
   if (closure === undefined || table === undefined || dataset === undefined) throw new Error(`${site}: an empty zoo`);

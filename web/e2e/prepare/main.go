@@ -169,6 +169,7 @@ func (p preparation) foreign(name, dataset string) error {
 
 func (p preparation) changed() error {
 	return p.publish("changed-claim", named("mnist-cnn", "changed-claim", "glyphs"), func(c map[string]any) {
+		c["title"] = "A network whose claim was changed"
 		claim := firstResult(c)
 		claim["correct"] = claim["correct"].(float64) + 1
 	})
@@ -213,7 +214,9 @@ func (p preparation) damaged() error {
 	if err := p.dataset("damaged-glyphs", 2); err != nil {
 		return err
 	}
-	if err := p.publish("damaged", named("mnist-cnn", "damaged", "damaged-glyphs"), nil); err != nil {
+	if err := p.publish("damaged", named("mnist-cnn", "damaged", "damaged-glyphs"), func(c map[string]any) {
+		c["title"] = "A network whose data are damaged"
+	}); err != nil {
 		return err
 	}
 	out, err := exec.Command(p.command, "--store", p.store, "--json", "dataset", "show", "damaged-glyphs:1.0.0").Output()
