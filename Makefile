@@ -57,8 +57,15 @@ screenshots: web browsers engines ## the pages, light, dark and on a phone, in b
 	web/e2e/run.sh npm run screenshots
 
 .PHONY: web
-web: web/node_modules ## the built site, which the command embeds
+web: web/node_modules web/public/compiler/compiler.wasm.gz ## the built site, which the command embeds
 	cd web && npm run build
+
+# The compiler for visitors' tabs, fetched on demand, and what Go's WebAssembly needs of a browser.
+web/public/compiler/compiler.wasm.gz: $(shell git ls-files 'wasm/*.go' 'schema/*.go' 'schema/json') go.mod
+	@mkdir -p $(@D) bin
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags "-s -w" -o bin/compiler.wasm ./wasm/tab
+	cp "$$(go env GOROOT)/lib/wasm/wasm_exec.js" $(@D)
+	gzip -9nc bin/compiler.wasm > $@
 
 # Engines that our compiler did not make, built from source.
 .PHONY: engines

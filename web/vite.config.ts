@@ -1,8 +1,13 @@
+import { statSync } from "node:fs";
 import { defineConfig } from "vite";
+
+/** The compiler for visitors' tabs, where make has built it: pages say its size. */
+const compiler = statSync("public/compiler/compiler.wasm.gz", { throwIfNoEntry: false });
 
 // The test page is a page of the site like any other, so that what is tested is what is served.
 export default defineConfig({
   worker: { format: "es" },
+  define: { "import.meta.env.COMPILER_BYTES": String(compiler?.size ?? 0) },
   build: {
     target: "es2022",
     cssTarget: ["chrome123", "firefox121", "safari17.5"], // the first with light-dark()

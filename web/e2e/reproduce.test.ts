@@ -114,6 +114,21 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
     expect(shown.pictures).toBe(Math.min(24, (claim?.total ?? 0) - (claim?.correct ?? 0)));
   });
 
+  test.each([
+    ["glyphs-cnn", "derived"],
+    ["cheat", "differs"],
+  ])("the compiler in the tab, of %s: %s", async (name, kind) => {
+    await open(name);
+    const { closure } = await detail(name);
+    const found = await act<Verdict>(`
+      await click("Derive it in this tab");
+      const panel = await one("[data-derived]");
+      return { kind: panel.dataset.derived, text: panel.textContent };
+    `);
+    expect(found.kind).toBe(kind);
+    expect(found.text.includes(closure.engine.digest)).toBe(kind === "derived");
+  });
+
   test.each([1, 3])("replay with %i workers: the published digest", async (workers) => {
     await open("glyphs-cnn");
     const { closure } = await detail("glyphs-cnn");

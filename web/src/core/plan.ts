@@ -49,7 +49,7 @@ export interface OpenClosure {
 
 /** Reads a closure's documents and plans its run. */
 export async function openClosure(blobs: Blobs, digest: Digest): Promise<OpenClosure> {
-  const closure = readClosure(await document(blobs, digest, "closure.json"));
+  const closure = readClosure(await openDocument(blobs, digest, "closure.json"));
   const snapshot = [...lastTensors(closure, "parameters"), ...lastTensors(closure, "state")];
   return { closure, plan: { ...(await openTrained(blobs, closure, closure.files)), snapshot } };
 }
@@ -120,7 +120,7 @@ export function blobOf({ path, sha256, size }: ClosureFile): BlobRef {
 
 /** Reads the document of a dataset, named by the digest of its manifest. */
 export async function openDataset(blobs: Blobs, digest: Digest): Promise<Dataset> {
-  return readDataset(await document(blobs, digest, "dataset.json"));
+  return readDataset(await openDocument(blobs, digest, "dataset.json"));
 }
 
 /** Plans the records of one split of a dataset, named by the digest of the dataset's manifest. */
@@ -132,7 +132,11 @@ export async function openSplit(blobs: Blobs, digest: Digest, split: string): Pr
 }
 
 /** Reads the document of an object, which its manifest names. */
-async function document(blobs: Blobs, digest: Digest, path: "closure.json" | "dataset.json"): Promise<Value> {
+export async function openDocument(
+  blobs: Blobs,
+  digest: Digest,
+  path: "closure.json" | "dataset.json",
+): Promise<Value> {
   const manifestPath = `manifest of ${path}`;
   const manifest = Value.parse(manifestPath, await blobs.read({ digest, path: manifestPath }));
   return Value.parse(path, await blobs.read(readManifest(manifest, path).config));

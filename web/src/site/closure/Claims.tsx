@@ -1,5 +1,6 @@
 import type { Result } from "../../gen/schema.ts";
 import type { ClosureDetail, DerivationAnswer, DerivationState, Verification } from "../api/types.ts";
+import { DeriveHere } from "../derive/DeriveHere.tsx";
 import { count, day, meanLoss, percent } from "../state/format.ts";
 import { Badge } from "../ui/Badge.tsx";
 import { Card } from "../ui/Card.tsx";
@@ -52,6 +53,7 @@ export function Claims({ detail, derivation }: Props) {
             <Text max={400}>{derivation.reason}</Text>
           </p>
         )}
+        <DeriveHere detail={detail} />
       </div>
       {verifications.length === 0 ? (
         <p className="soft">Nobody has left a verification record yet. Reproduce it above, and leave the first.</p>
