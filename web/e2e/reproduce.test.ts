@@ -126,6 +126,7 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
       return { kind: panel.dataset.derived, text: panel.textContent };
     `);
     expect(found.kind).toBe(kind);
+    expect(found.text).toMatch(/sha256:[0-9a-f]{64}/);
     expect(found.text.includes(closure.engine.digest)).toBe(kind === "derived");
   });
 

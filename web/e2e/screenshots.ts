@@ -3,7 +3,7 @@
 
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, chromium, type Locator, type Page } from "playwright-core";
 import { afterAll, beforeAll, test } from "vitest";
 import type { ClosureList, DatasetList } from "../src/site/api/types.ts";
 import { chromiumOptions } from "./chromium.ts";
@@ -116,9 +116,10 @@ async function shoot(
   await context.close();
 }
 
-/** Pictures are loaded when they come into view. */
+/** Pictures are loaded, and cards drawn, when they come into view. */
 async function loadLazily(page: Page): Promise<void> {
   await page.evaluate(async () => {
+    for (const card of document.querySelectorAll<HTMLElement>(".cards > li")) card.style.contentVisibility = "visible";
     for (const image of document.images) image.loading = "eager";
     await Promise.all([...document.images].map((image) => image.decode().catch(() => undefined)));
   });
@@ -140,5 +141,23 @@ async function replay(page: Page): Promise<void> {
 async function tryIt(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Load the model" }).click();
   await page.getByRole("button", { name: "Load the model" }).waitFor({ state: "detached" });
+  const pad = page.locator("canvas.pad");
+  if ((await pad.count()) > 0) await drawLetter(pad);
   await page.waitForLoadState("networkidle");
+}
+
+/** Draws a C. */
+async function drawLetter(pad: Locator): Promise<void> {
+  await pad.scrollIntoViewIfNeeded();
+  const box = await pad.boundingBox();
+  if (box === null) throw new Error("there is nothing to draw on");
+  const { mouse } = pad.page();
+  const at = (turn: number): [number, number] => [
+    box.x + box.width * (0.5 + 0.26 * Math.cos(turn)),
+    box.y + box.height * (0.5 + 0.32 * Math.sin(turn)),
+  ];
+  await mouse.move(...at(-0.9));
+  await mouse.down();
+  for (let turn = -0.9; turn > 0.9 - 2 * Math.PI; turn -= 0.15) await mouse.move(...at(turn));
+  await mouse.up();
 }

@@ -187,7 +187,7 @@ model:
   input: {shape: [28, 28, 1], dtype: u8, normalize: {scale: 0.00392156862745098}}
   layers: [{flatten: {}}, {dense: {units: 10}}]
   loss: softmax-cross-entropy
-algorithm: {optimizer: {sgd: {learningRate: 0.1}}, microbatchSize: 8, batchSize: 32, steps: 12, seed: 42}
+algorithm: {optimizer: {sgd: {learningRate: 0.1}}, schedule: {constant: {}}, initializer: he-normal, microbatchSize: 8, batchSize: 32, steps: 12, seed: 42}
 datasets:
   train: {ref: "glyphs:1.0.0", split: train}
   test: {ref: "glyphs:1.0.0", split: test}
