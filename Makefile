@@ -160,9 +160,12 @@ bench: build browsers web/node_modules ## speed in wazero and in Chromium, besid
 	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/... ./trainer/...
 	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
 	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench -- steps
-	$(MAKE) bench-front bench-replay bench-sessions
+	$(MAKE) bench-archives bench-front bench-replay bench-sessions
 
-.PHONY: bench-front bench-replay bench-sessions
+.PHONY: bench-archives bench-front bench-replay bench-sessions
+bench-archives: build $(ORAS) ## publishing and pulling a gigabyte, beside oras and beside a plain copy with sha256
+	REPRISE=$(CURDIR)/bin/reprise ORAS=$(ORAS) fixtures/archives.sh
+
 bench-sessions: ## power and test error against participants, drawn (bin/bench/*.svg), and the speed-up over a shaped link
 	mkdir -p bin/bench && go build -o bin/loadtest ./cmd/loadtest
 	bin/loadtest power -out bin/bench > bin/bench/power.json

@@ -374,3 +374,29 @@ func TestStopsWithItsContext(t *testing.T) {
 	}
 	refresh(t, index, true)
 }
+
+// TestCommonWords finds more objects than are ranked: those with the word in their names come first, the newest of them first.
+func TestCommonWords(t *testing.T) {
+	const many = 520
+	s := memory.New()
+	for i := range many {
+		o := storetest.Object(fmt.Sprintf("common-%d", i), "1.0.0", fmt.Sprint(i))
+		_, err := zoo.Publish(t.Context(), s, o, zoo.PublishOptions{})
+		check(t, err)
+	}
+	z, err := apitest.New(t.Context(), s)
+	check(t, err)
+	_, err = z.Publish(t.Context(), "other", "1.0.0", apitest.Sample{Change: func(c *schema.Closure) {
+		c.Description, c.Created = "Nothing in common.", "2030-01-01T00:00:00Z"
+	}})
+	check(t, err)
+	index := open(t, s, "", nil)
+	refresh(t, index, true)
+	for range 2 { // the second time, from what is kept
+		r, err := index.Search(t.Context(), catalogue.Query{Text: "common", Limit: many + 1})
+		check(t, err)
+		if r.Total != many+1 || len(r.Items) != r.Total || r.Items[many].Name != "other" {
+			t.Errorf("%d found, the last is %s", r.Total, r.Items[len(r.Items)-1].Name)
+		}
+	}
+}

@@ -144,7 +144,7 @@ func (k *kind) search(q Query, found *match) ([]int32, map[string][]schema.Facet
 		}
 	}
 	if by == SortRelevance {
-		slices.SortStableFunc(hits, func(a, b int32) int { return found.compare(k.rows[a].id, k.rows[b].id) })
+		hits = k.relevant(hits, found)
 	}
 	return hits, counts.values(k)
 }
@@ -175,18 +175,24 @@ func (k *kind) filters(wanted map[string]string) (list []filter, impossible int)
 	return list, impossible
 }
 
-// compare puts the more relevant object first.
-func (m *match) compare(a, b int64) int {
+// relevant puts the more relevant rows first; others stay in their order.
+func (k *kind) relevant(hits []int32, m *match) []int32 {
 	if m.ranks != nil {
-		return cmp.Compare(m.ranks[a], m.ranks[b])
+		slices.SortStableFunc(hits, func(a, b int32) int { return cmp.Compare(m.ranks[k.rows[a].id], m.ranks[k.rows[b].id]) })
+		return hits
 	}
-	if m.first == nil || m.first.has(a) == m.first.has(b) {
-		return 0
+	if m.first == nil {
+		return hits
 	}
-	if m.first.has(a) {
-		return -1
+	ordered := make([]int32, 0, len(hits))
+	for _, first := range []bool{true, false} {
+		for _, i := range hits {
+			if m.first.has(k.rows[i].id) == first {
+				ordered = append(ordered, i)
+			}
+		}
 	}
-	return 1
+	return ordered
 }
 
 // at reads the items of rows.
