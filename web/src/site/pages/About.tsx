@@ -40,8 +40,9 @@ export default function About() {
               <strong>Integrity.</strong> Your tab compares every byte it fetches with the digest that names it.
             </li>
             <li>
-              <strong>Derivation.</strong> This server recompiles the specification and compares engines. An engine that
-              does not derive is called foreign, and is judged by blind claims alone.
+              <strong>Derivation.</strong> This server recompiles the specification and compares engines, and so does
+              your tab if you ask it to. An engine that does not derive is called foreign, and is judged by blind claims
+              alone.
             </li>
             <li>
               <strong>Blind evaluation.</strong> Predictions see inputs and never targets; the counting is done outside

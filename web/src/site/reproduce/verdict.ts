@@ -230,7 +230,7 @@ function derivationCheck(outcome: Outcome, answer: DerivationAnswer): Check {
         where: "by the server",
         result: "passed",
         detail:
-          "The server compiled the specification again and got this very engine. That is its word; the command reprise verify checks it at home.",
+          "The server compiled the specification again and got this very engine. That is its word; under Claims this tab compiles it, too, and the command reprise verify at home.",
       };
     case "other-compiler":
       return {
