@@ -154,7 +154,8 @@ func (s *source) checkAlgorithm(a Algorithm) {
 		s.report("algorithm.batchSize", fmt.Sprintf("take %s", nearestMultiples(down, a.MicrobatchSize)),
 			"%d is not a multiple of microbatchSize, %d", a.BatchSize, a.MicrobatchSize)
 	}
-	if a.Block != 0 && a.Block%int64(a.MicrobatchSize) != 0 {
+	// Of fewer examples than a step has, blocks are single records.
+	if a.Block > 1 && a.Block%int64(a.MicrobatchSize) != 0 {
 		s.report("algorithm.block", "", "%d is not a multiple of microbatchSize, %d", a.Block, a.MicrobatchSize)
 	}
 }

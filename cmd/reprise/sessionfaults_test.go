@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -217,11 +218,78 @@ func (d *desk) server() *serverProcess {
 	return s
 }
 
+// TestSessionFarAway is two participants in network namespaces of their own, behind links that are slow and are cut for ten seconds.
+// It takes the program trainer/internal/farlink, root and half a minute; the browsers' tests do the same by way of a proxy, always.
+func TestSessionFarAway(t *testing.T) {
+	program := os.Getenv("REPRISE_FARLINK")
+	if program == "" {
+		t.Skip("REPRISE_FARLINK names no program; make test-farlink does")
+	}
+	t.Setenv(mainVariable, "1")
+	config(t)
+	d := newDesk(t)
+	if err := fixtures.WriteIDX(d.dir, 1, 1200, 100); err != nil {
+		t.Fatal(err)
+	}
+	d.done("dataset", "import", "idx", d.dir, "--name", "glyphs:1.0.0")
+	// Steps that are worth the way.
+	d.write("closure.yaml", strings.Replace(convolutional("40"), "batchSize: 128", "batchSize: 1024", 1))
+	_, alone := d.trained("alone")
+	server := d.server()
+	s := server.start(t, "closure.yaml", "2.0.0")
+	for i, network := range []string{"10.99.0.0", "10.99.0.4"} {
+		p := s.admit(fmt.Sprint("far", i))
+		_, port, _ := net.SplitHostPort(server.address)
+		gateway := netip.MustParseAddr(network).Next().String()
+		for k, a := range p.Args {
+			p.Args[k] = strings.Replace(a, server.address, net.JoinHostPort(gateway, port), 1)
+		}
+		p.Path, p.Args = program, append([]string{program, "-rate", "20", "-delay", "20ms", "-net", network}, p.Args...)
+		s.run(p)
+	}
+	s.ready()
+	s.command("resume")
+	s.everybodyWorks()
+	far := slices.Clone(s.workers)
+	s.enter(1)
+	near := s.workers[2]
+	s.everybodyWorks()
+	before := s.until("a part of the step is held behind the links", func(now trainer.Detail) bool {
+		return find(now, far[0]).State == trainer.ParticipantWorking || find(now, far[1]).State == trainer.ParticipantWorking
+	})
+	for _, p := range far {
+		s.signal(p, syscall.SIGUSR1) // cuts for ten seconds
+	}
+	cut := time.Now()
+	now := s.until("another does the step", func(now trainer.Detail) bool {
+		return now.Step >= before.Step+3
+	})
+	if waited := time.Since(cut); waited > 10*time.Second {
+		t.Errorf("nothing was done within the ten seconds of the cut, but after %s", waited)
+	}
+	if now.Audits.Releases == before.Audits.Releases {
+		t.Error("nothing was leased again")
+	}
+	s.command("pause") // so that there is something left to do
+	time.Sleep(time.Until(cut.Add(11 * time.Second)))
+	s.leave(near)
+	s.command("resume")
+	over := s.over()
+	s.same(over, alone.Run)
+	for _, p := range far {
+		if find(over, p).Computed <= find(now, p).Computed {
+			t.Errorf("%s has computed nothing after the cut", p.name)
+		}
+	}
+	server.stop()
+}
+
 func (s *serverProcess) url() string { return "http://" + s.address }
 
 func (s *serverProcess) serve() {
 	s.Helper()
-	s.running = s.process("serve", "--addr", s.address, "-q")
+	_, port, _ := net.SplitHostPort(s.address)
+	s.running = s.process("serve", "--addr", "0.0.0.0:"+port, "-q") // also for those in namespaces of their own
 	s.running.Stderr = os.Stderr
 	if err := s.running.Start(); err != nil {
 		s.Fatal(err)

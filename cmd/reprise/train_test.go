@@ -72,6 +72,13 @@ func TestTrain(t *testing.T) {
 			t.Errorf("stderr: %q", o.stderr)
 		}
 	})
+	t.Run("fewer examples than a step takes", func(t *testing.T) {
+		d := &desk{t, d.dir}
+		d.write("large.yaml", strings.Replace(specification, "batchSize: 32", "batchSize: 512", 1))
+		dir := d.path("large")
+		d.done("train", d.path("large.yaml"), "-o", dir, "--steps", "2")
+		d.done("replay", dir)
+	})
 	t.Run("fewer steps", func(t *testing.T) {
 		d := &desk{t, d.dir}
 		if _, few := d.trained("few", "--steps", "3"); few.Steps != 3 || few.Engine != r.Engine {
