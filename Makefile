@@ -155,7 +155,7 @@ size: ## lines by part, tests apart
 
 ## Longer runs, apart from CI
 
-.PHONY: bench accuracy fuzz test-all test-distribution test-webkit test-arm64
+.PHONY: bench accuracy fuzz test-all test-farlink test-distribution test-webkit test-arm64
 bench: build browsers web/node_modules ## speed in wazero and in Chromium, beside the peak of each
 	go test -run '^$$' -bench . -benchtime 2s ./runner/... ./wasm/... ./zoo/... ./closure/... ./trainer/...
 	rm -rf bin/bench && mkdir -p bin/bench && go run ./cmd/yardstick bin/bench/store > bin/bench/subjects.json
@@ -197,7 +197,11 @@ fuzz: ## every fuzz target for FUZZTIME
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
 
-test-all: test $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, 200 kills, and PyTorch's curves
+test-farlink: ## a session whose participants are in network namespaces, behind links that are slow and cut; needs root
+	go build -o bin/farlink ./trainer/internal/farlink
+	REPRISE_FARLINK=$(CURDIR)/bin/farlink go test -count 1 -v -run TestSessionFarAway ./cmd/reprise
+
+test-all: test test-farlink $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, 200 kills, and PyTorch's curves
 	REPRISE_MINIO=1 REPRISE_TEST_KILLS=200 go test -count 1 -timeout 60m -run 'MinIO|Killed' ./zoo/s3
 	REPRISE_COSIGN=$(COSIGN) go test -count 1 -run TestServerWithCosign ./cmd/reprise
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || \
