@@ -57,3 +57,25 @@ func FuzzJournalLine(f *testing.F) {
 	}
 	fuzz(f, schema.ReadJournalLine, seeds...)
 }
+
+// FuzzReference reads references: what is accepted is written as it was read, and names one thing by rules that keep it inside a store.
+func FuzzReference(f *testing.F) {
+	for _, text := range []string{"mnist", "ada/mnist:1.0.0", "mnist:best", "mnist@" + digest("x").String(), "../x:1", "a@b@c", "a:1.0.0:2", ":", "a//b"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r, err := schema.ParseReference(text)
+		if err != nil {
+			if !errors.As(err, new(*schema.Invalid)) {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if r.String() != text || schema.CheckName(r.Name) != nil || r.Label != "" && !r.Digest.IsZero() {
+			t.Fatalf("%q is read as %+v", text, r)
+		}
+		if r.Label != "" && schema.CheckVersion(r.Label) != nil && schema.CheckTag(r.Label) != nil {
+			t.Fatalf("%q has the label %q", text, r.Label)
+		}
+	})
+}
