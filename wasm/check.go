@@ -212,10 +212,11 @@ func (p *problems) output(path string, g *graph.Graph, loss schema.Named, train 
 	if g.ParameterCount() == 0 {
 		p.add("model.layers", "nothing is trained; a dense or conv2d layer is needed")
 	}
+	one := train.Classes == 2 && loss.Kind == kernel.BinaryCrossEntropy && schema.Elements(shape) == 1 // for two classes
 	switch {
 	case len(shape) != 1:
 		p.add(path, "the last layer's output has the shape %v; one row is needed, as flatten and dense make it", shape)
-	case train.Classes > 0 && shape[0] != train.Classes:
+	case train.Classes > 0 && shape[0] != train.Classes && !one:
 		p.add(path, "%d outputs, but %s has %d classes", shape[0], dataset, train.Classes)
 	case train.Classes > 0 && (schema.Elements(target.Shape) != 1 || target.DType != "u8" && target.DType != "u16"):
 		p.add("datasets.train", "its classes are %s %v; one u8 or u16 is needed", target.DType, target.Shape)

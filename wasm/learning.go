@@ -126,3 +126,8 @@ func (a *assembly) trainingInput() func(c *asm.Code) {
 		call(c, load)
 	}
 }
+
+// pair reports whether one output decides between two classes: what is predicted are the probabilities of both.
+func (p *plan) pair() bool {
+	return p.train.Classes == 2 && schema.Elements(p.graph.Output().Shape) == 1
+}

@@ -33,6 +33,7 @@ func TestLosses(t *testing.T) {
 		{"binary, values", optest.Model{Loss: "binary-cross-entropy", Outputs: 3, Layers: "- dense: {units: 3}", Microbatch: 18}},
 		{"binary, one value", optest.Model{Loss: "binary-cross-entropy", Outputs: 1, Layers: "- dense: {units: 1}"}},
 		{"binary, classes", optest.Model{Loss: "binary-cross-entropy", Classes: 4, Layers: "- dense: {units: 4}", Microbatch: 6}},
+		{"binary, one output for two classes", optest.Model{Loss: "binary-cross-entropy", Classes: 2, Layers: "- dense: {units: 1}", Microbatch: 18}},
 		{"divergence", optest.Model{Loss: "kl-divergence", Outputs: 6, Layers: "- dense: {units: 6}", Microbatch: 17}},
 		{"poisson", optest.Model{Loss: "poisson", Outputs: 3, Layers: "- dense: {units: 3}"}},
 		{"hinge, classes", optest.Model{Loss: "hinge", Classes: 6, Layers: "- dense: {units: 6}", Microbatch: 19}},

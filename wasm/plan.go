@@ -243,7 +243,11 @@ func (p *plan) regions(m *memory) {
 	region(schema.RegionIndices, "u32", nil, capacity)
 	p.input.Region = region(schema.RegionInput, record.Input.DType, record.Input.Shape, p.whole)
 	p.head.Target = region(schema.RegionTarget, record.Target.DType, record.Target.Shape, p.whole)
-	p.head.Output = region(schema.RegionOutput, "f32", p.graph.Output().Shape, p.whole)
+	predicted := p.graph.Output().Shape
+	if p.pair() {
+		predicted = []int{2}
+	}
+	p.head.Output = region(schema.RegionOutput, "f32", predicted, p.whole)
 	p.metrics = m.alloc(8*len(metrics), 16)
 	p.section.Metrics = metrics
 	p.addRegion(schema.RegionMetrics, p.metrics, "i64", len(metrics))

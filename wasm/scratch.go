@@ -168,6 +168,9 @@ func (p *plan) placeHead(l *lifetimes, step int) {
 	sites := kernel.Buffer{Layout: kernel.Sites, Shape: p.graph.Output().Shape, Lanes: p.tile.Lanes}
 	for _, b := range []*kernel.Buffer{&h.Values, &h.Predictions, &h.Targets} {
 		*b = sites
+		if b == &h.Predictions && p.pair() {
+			b.Shape = []int{2}
+		}
 		l.place(&b.Addr, b.Bytes(), step, step)
 	}
 	for _, addr := range []*int{&h.Normalizer, &h.Labels, &h.Valid, &h.Losses} {

@@ -94,7 +94,20 @@ const (
 	lossScale = 1 << 20
 )
 
-func (h Head) units() int  { return h.Outputs.Elements() }
+func (h Head) units() int { return h.Outputs.Elements() }
+
+// pair says that one output decides between two classes, as a binary cross-entropy can. What is predicted are the
+// probabilities of both then, so that a host finds the class as ever.
+func (h Head) pair() bool { return h.Classes == 2 && h.units() == 1 }
+
+// predicted is the number of values that are predicted.
+func (h Head) predicted() int {
+	if h.pair() {
+		return 2
+	}
+	return h.units()
+}
+
 func (h Head) groups() int { return h.Outputs.Lanes / 4 }
 
 // lanes runs body for each vector of four lanes, v being its byte offset in a site.
@@ -213,6 +226,12 @@ func (h Head) target(c *code, j, p local, v int) {
 		c.Load(asm.V128Load, p, h.Targets.Addr+v)
 		return
 	}
+	if h.pair() {
+		c.I32(h.Labels)
+		c.Mem(asm.V128Load, v)
+		c.Op(asm.F32x4ConvS)
+		return
+	}
 	h.isTarget(c, j, v)
 	c.F32x4(1)
 	c.Op(asm.V128And)
@@ -232,13 +251,14 @@ func (h Head) Score(e *Emitter) Fn {
 		j, p := c.Local(asm.I32), c.Local(asm.I32)
 		x, best, which, loss := c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128)
 		site := h.Values.Site()
-		each := func(body func()) {
+		through := func(n int, body func()) {
 			c.SetI32(p, 0)
-			c.For(j, 0, h.units(), 1, func() {
+			c.For(j, 0, n, 1, func() {
 				body()
 				c.AddTo(p, site)
 			})
 		}
+		each := func(body func()) { through(h.units(), body) }
 		h.lanes(c, func(v int) {
 			c.I32x4(0)
 			c.Set(loss)
@@ -255,7 +275,7 @@ func (h Head) Score(e *Emitter) Fn {
 			c.Set(best)
 			c.I32x4(0)
 			c.Set(which)
-			each(func() { // strictly greater: ties go to the lowest class
+			through(h.predicted(), func() { // strictly greater: ties go to the lowest class
 				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
 				c.Set(x)
 				c.Get(j)
@@ -353,9 +373,11 @@ func (h Head) Gradient(e *Emitter) Fn {
 // Write emits: Predictions → the tile's rows of the region output, [examples, units] without padding.
 func (h Head) Write(e *Emitter) Fn {
 	return *e.define("head.write", func(c *code) {
-		transpose(c, h.Predictions, h.Grad)
+		rows := h.Grad // a row of a pair takes no more than that of one output
+		rows.Shape = []int{h.predicted()}
+		transpose(c, h.Predictions, rows)
 		n, from, to, i := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
-		units := h.units()
+		units := h.predicted()
 		// n = min(lanes, Count − First) > 0
 		c.I32(h.Count)
 		c.Mem(asm.I32Load, 0)

@@ -16,7 +16,8 @@ import (
 //	binary-cross-entropy  (max(x, 0) − x·t) + log(1 + e^−|x|)  σ(x) − t              BCEWithLogitsLoss
 //	poisson               e^x − t·x                            e^x − t               PoissonNLLLoss
 //
-// What a binary cross-entropy predicts is σ(x), each output by itself. The others predict x; a poisson's is the logarithm of
+// What a binary cross-entropy predicts is σ(x), each output by itself; with one output for two classes, σ(x) is the
+// probability of the second, which is its target 1, and what is predicted are 1 − σ(x) and σ(x). The others predict x; a poisson's is the logarithm of
 // the rate.
 type pointwise struct {
 	declared schema.Declaration
@@ -147,17 +148,45 @@ type pointwiseRule struct {
 }
 
 func (l pointwiseRule) predict(h Head, c *code, p local) {
-	if l.sigmoid {
+	switch {
+	case h.pair() && l.sigmoid:
+		l.predictPair(h, c, p)
+		return
+	case l.sigmoid:
 		h.copyValues(c, p, Sigmoid)
 		return
 	}
 	h.copyValues(c, p, nil)
 }
 
+// predictPair emits Predictions ← 1 − σ(x), σ(x).
+func (pointwiseRule) predictPair(h Head, c *code, p local) {
+	x := c.Local(asm.V128)
+	c.SetI32(p, 0)
+	h.lanes(c, func(v int) {
+		c.Load(asm.V128Load, p, h.Values.Addr+v)
+		c.Set(x)
+		Sigmoid(c, x)
+		c.Set(x)
+		c.Get(p, x)
+		c.Mem(asm.V128Store, h.Predictions.Addr+h.Predictions.Site()+v)
+		c.Get(p)
+		c.F32x4(1)
+		c.Get(x)
+		c.Op(asm.F32x4Sub)
+		c.Mem(asm.V128Store, h.Predictions.Addr+v)
+	})
+	c.Release(p, x)
+}
+
 // at loads a point; x lies at an address.
 func (l pointwiseRule) at(h Head, c *code, s scoring, x int, body func(c *code, k point)) {
 	k := point{a: l.a, x: c.Local(asm.V128), t: c.Local(asm.V128), d: c.Local(asm.V128), q: c.Local(asm.V128)}
-	k.p = func() { c.Load(asm.V128Load, s.p, h.Predictions.Addr+s.v) }
+	predictions := h.Predictions.Addr + s.v
+	if h.pair() {
+		predictions += h.Predictions.Site()
+	}
+	k.p = func() { c.Load(asm.V128Load, s.p, predictions) }
 	c.Load(asm.V128Load, s.p, x+s.v)
 	c.Set(k.x)
 	h.target(c, s.j, s.p, s.v)

@@ -23,6 +23,9 @@ func (l loss[F]) predict(outputs [][]F) (predictions [][]F, normalizer []F) {
 			for j, v := range x {
 				predictions[n][j] = sigmoid(v)
 			}
+			if l.pair(x) {
+				predictions[n] = []F{1 - predictions[n][0], predictions[n][0]}
+			}
 		}
 		return predictions, nil
 	default:
@@ -47,6 +50,9 @@ func (l loss[F]) predict(outputs [][]F) (predictions [][]F, normalizer []F) {
 	}
 	return predictions, normalizer
 }
+
+// pair reports whether one output decides between two classes.
+func (l loss[F]) pair(outputs []F) bool { return l.classes == 2 && len(outputs) == 1 }
 
 // labels are the classes of a class target. It reports whether all are classes.
 func (l loss[F]) labels(targets []byte, examples int) ([]int, bool) {
@@ -83,7 +89,11 @@ func (l loss[F]) score(outputs, predictions [][]F, normalizer []F, targets []byt
 			return s, false
 		}
 		for n, class := range labels {
-			wanted[n][class] = 1
+			if l.pair(outputs[n]) {
+				wanted[n][0] = F(class)
+			} else {
+				wanted[n][class] = 1
+			}
 			if argmax(predictions[n]) == class {
 				s.correct++
 			}
@@ -91,6 +101,9 @@ func (l loss[F]) score(outputs, predictions [][]F, normalizer []F, targets []byt
 	}
 	s.gradient = zeros(outputs)
 	for n, x := range outputs {
+		if l.pair(x) {
+			predictions[n] = predictions[n][1:]
+		}
 		e := example[F]{x: x, p: predictions[n], t: wanted[n], class: -1}
 		if normalizer != nil {
 			e.normalizer = normalizer[n]
