@@ -124,7 +124,7 @@ func eachVector(c *code, arrays []int, bytes int, body func(at func(i int) (loca
 // Fusible reports whether the layer that computes an activation's input can apply it.
 func Fusible(producer *graph.Node, f string) bool {
 	switch producer.Kind {
-	case "dense", "conv2d", "add", graph.BatchNorm:
+	case "dense", "conv2d", "depthwise-conv2d", "add", graph.BatchNorm:
 		return f == "relu" || f == "leaky-relu"
 	}
 	return false

@@ -22,6 +22,7 @@ func Ops() []Op {
 	return []Op{
 		dense{},
 		conv2d{},
+		depthwise{},
 		pool2d{max: true},
 		pool2d{},
 		flatten{},

@@ -127,6 +127,8 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], tile ke
 		return dense[F]{inputs: node.In().Shape[0], units: node.Shape[0], weight: weight, bias: bias}
 	case "conv2d":
 		return conv2d[F]{window: newWindow(node, "kernel"), filters: node.Shape[2], weight: weight, bias: bias, tile: tile.Lanes}
+	case "depthwise-conv2d":
+		return depthwise[F]{window: newWindow(node, "kernel"), weight: weight, bias: bias, tile: tile.Lanes}
 	case "maxpool2d":
 		return maxPool2d[F]{newWindow(node, "size")}
 	case "avgpool2d":

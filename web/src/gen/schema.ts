@@ -344,6 +344,19 @@ export type SpecificationLayer = {
     /** Number of outputs. */
     readonly units: number;
   };
+  /** Convolution of each channel by itself: activation(W∗x + b). */
+  readonly "depthwise-conv2d"?: {
+    /** Function of each output. */
+    readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    /** Whether b is trained; without it b = 0. */
+    readonly bias?: boolean;
+    /** Height and width of the window. */
+    readonly kernel: number | readonly [number, number];
+    /** Zeros around the image: none, so many, or as many as keep height / stride and width / stride (rounded up; the odd one goes below and right). */
+    readonly padding?: "same" | "valid" | number | readonly [number, number];
+    /** Steps of the window. */
+    readonly stride?: number | readonly [number, number];
+  };
   /** Zeroes elements at random while training. */
   readonly dropout?: {
     /** Probability of a zero. */
