@@ -96,16 +96,15 @@ const (
 	testRecords  = 300
 )
 
-func (p preparation) dataset(name string, seed int64) error {
+func (p preparation) dataset(name string, seed int64, classes []string) error {
 	dir := p.path(name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	if err := fixtures.WriteIDX(dir, seed, trainRecords, testRecords); err != nil {
+	if err := fixtures.WriteIDXClasses(dir, seed, trainRecords, testRecords, len(classes)); err != nil {
 		return err
 	}
-	classes := strings.Join(fixtures.GlyphClasses(), ",")
-	return p.reprise("dataset", "import", "idx", dir, "--name", name+":1.0.0", "--classes", classes, "--title", "Drawn letters")
+	return p.reprise("dataset", "import", "idx", dir, "--name", name+":1.0.0", "--classes", strings.Join(classes, ","), "--title", "Drawn letters")
 }
 
 var nameLine = regexp.MustCompile(`(?m)^name: .*$`)
@@ -117,7 +116,12 @@ func named(specification, name, dataset string) []byte {
 }
 
 func (p preparation) glyphs() error {
-	if err := p.dataset("glyphs", 1); err != nil {
+	classes := fixtures.GlyphClasses()
+	if err := p.dataset("glyphs", 1, classes); err != nil {
+		return err
+	}
+	// For sessions that begin without the last class.
+	if err := p.dataset("nine-glyphs", 1, classes[:len(classes)-1]); err != nil {
 		return err
 	}
 	return p.publish("glyphs-cnn", named("mnist-cnn", "glyphs-cnn", "glyphs"), nil)
@@ -211,7 +215,7 @@ func (p preparation) cheat() error {
 
 // damaged flips a bit in the last shard of its dataset's test split.
 func (p preparation) damaged() error {
-	if err := p.dataset("damaged-glyphs", 2); err != nil {
+	if err := p.dataset("damaged-glyphs", 2, fixtures.GlyphClasses()); err != nil {
 		return err
 	}
 	if err := p.publish("damaged", named("mnist-cnn", "damaged", "damaged-glyphs"), func(c map[string]any) {
