@@ -40,7 +40,7 @@ export class HttpBlobs implements Blobs {
     }
   }
 
-  /** One attempt, given up when nothing arrives for a while: connections, and browsers' workers, stall at times. */
+  /** One attempt, given up when nothing arrives for a while: connections stall at times. */
   async #fetch(ref: BlobRef): Promise<Uint8Array<ArrayBuffer>> {
     const stalled = new AbortController();
     const giveUp = () => stalled.abort(new Error("the server sends nothing"));

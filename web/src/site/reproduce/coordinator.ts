@@ -38,7 +38,7 @@ async function carryOut(order: Order, gate: Gate, { post, blobs, spawn }: Surrou
   try {
     const source = blobs(order);
     // Its own replica comes last: the others are asked before this thread is busy. They are started when they are first
-    // needed, after the documents: Firefox sometimes stalls a worker that fetches while it starts others.
+    // needed: documents that are damaged need none.
     let replicas: readonly Replica[] | undefined;
     const work: Work = {
       closure: order.closure,

@@ -5,6 +5,7 @@ import { Failure } from "../../core/failure.ts";
 import type { Family, ParticipantRole } from "../../core/wire.ts";
 import {
   type Command,
+  heartbeat,
   initialState,
   isOver,
   type Message,
@@ -46,9 +47,16 @@ export interface Part {
   readonly awake: boolean | undefined;
 }
 
-/** Milliseconds after which a worker that says nothing is taken for one that will not start, and how often one is started. */
-const startLimit = 10_000;
-const starts = 3;
+/**
+ * Signs of life that a participant may owe before it is taken for stuck, a minute, and how often it is then started again.
+ *
+ * Firefox with its developer tools open (as under WebDriver) sometimes never returns from starting a worker within a worker: the
+ * parent waits, on the child's condition variable, for the debugger to know the child; the main thread's Notify wakes one
+ * thread, and if the child has come to wait there first, that is the child (WorkerPrivate::SetIsDebuggerRegistered; seen in
+ * Firefox 153 with gdb, once in some 60 starts on a busy machine, and never without a debugger).
+ */
+const silences = 12;
+const restarts = 3;
 
 export class Participation {
   readonly #listeners = new Set<() => void>();
@@ -58,6 +66,9 @@ export class Participation {
   #battery: Battery | undefined;
   #lock: WakeLockSentinel | undefined;
   #questions = 0;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  /** Signs of life that are owed. */
+  #silent = 0;
 
   constructor() {
     const settings = readSettings(storedSettings(), navigator.hardwareConcurrency);
@@ -101,30 +112,32 @@ export class Participation {
       ...(resume && role === "work" && { resume }),
     };
     this.#set({ session, state: initialState(role, settings.workers), paused: false });
-    this.#start(order, starts);
+    this.#start(order, restarts);
     void this.#stayAwake();
   }
 
   #start(order: Order, attempts: number): void {
     const thread = spawnParticipant() as Thread;
     this.#thread = thread;
-    // Firefox has been seen not to start a worker, without a word.
-    const timer = setTimeout(() => {
-      if (thread !== this.#thread) return;
-      thread.terminate();
-      if (attempts > 1) this.#start(order, attempts - 1);
-      else this.#fail("the worker failed: it could not be started");
-    }, startLimit);
     thread.addEventListener("message", ({ data }) => {
-      clearTimeout(timer);
-      if (thread === this.#thread) this.#hear(data);
+      if (thread !== this.#thread) return;
+      this.#silent = 0;
+      this.#hear(data);
     });
     thread.addEventListener("error", (event) => {
-      clearTimeout(timer);
       if (thread === this.#thread) this.#fail(`the worker failed: ${event.message || "it could not be started"}`);
     });
     thread.postMessage({ type: "join", order });
     this.#rest();
+    this.#silent = 0;
+    clearInterval(this.#watch);
+    this.#watch = setInterval(() => {
+      if (++this.#silent < silences) return;
+      thread.terminate();
+      const { resume, workers } = this.#part.state;
+      if (attempts > 0) this.#start({ ...order, workers, ...(resume && { resume }) }, attempts - 1);
+      else this.#fail("the worker failed: it no longer answers");
+    }, heartbeat);
   }
 
   leave(): void {
@@ -157,6 +170,7 @@ export class Participation {
   }
 
   #hear(message: Message): void {
+    if (message.type === "alive") return;
     if (message.type === "state") {
       const { state } = message;
       if (state.resume && state.role === "work") keepResumeWord(this.#part.session, state.resume);
@@ -176,6 +190,7 @@ export class Participation {
   }
 
   #end(): void {
+    clearInterval(this.#watch);
     this.#thread?.terminate();
     this.#thread = undefined;
     for (const { reject } of this.#asked.values()) reject(new Failure("fetch", "this tab no longer takes part"));

@@ -520,20 +520,27 @@ describe("the join page", () => {
     expect(text(await find("[role=alert]"))).toContain("it could not be started");
   });
 
-  test("a worker that says nothing is started again, but not for ever", async () => {
+  test("a worker that says nothing is started again, with what it was, but not for ever", async () => {
     visit("/join/s1");
     const button = await find("button", /^Join/);
-    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
     button.click();
     const first = FakeWorker.last;
+    vi.advanceTimersByTime(50_000);
+    first.state({ phase: "fetching", resume: "word", workers: 1 });
+    vi.advanceTimersByTime(50_000);
+    first.tell({ type: "alive" });
+    vi.advanceTimersByTime(50_000);
+    expect(FakeWorker.last).toBe(first);
     vi.advanceTimersByTime(10_000);
     const second = FakeWorker.last;
     expect(first.terminated).toBe(true);
     expect(second).not.toBe(first);
-    expect(second.last("join")).toEqual(first.last("join"));
-    vi.advanceTimersByTime(20_000);
+    expect(second.last("join")?.order).toEqual({ ...first.last("join")?.order, workers: 1, resume: "word" });
+    vi.advanceTimersByTime(180_000);
     vi.useRealTimers();
-    expect(text(await find("[role=alert]"))).toContain("it could not be started");
+    expect(text(await find("[role=alert]"))).toContain("it no longer answers");
+    expect(FakeWorker.last.terminated).toBe(true);
   });
 
   test("one that is over takes nobody in", async () => {

@@ -47,8 +47,7 @@ export interface Member {
 export interface Surroundings {
   /** Opens a WebSocket with the protocol's name. */
   dial(address: string): Socket;
-  /** Returns when the worker is there. */
-  spawn(): Promise<Member>;
+  spawn(): Member;
   blobs(address: string): Blobs;
   /** Whether workers may read each other's memory. */
   readonly shared: boolean;
@@ -278,10 +277,10 @@ export class Participant {
     this.#engine = snapshot.engine ?? this.#engine ?? welcome.engine;
     const plan = this.#plan(snapshot, this.#engine);
     const wanted = this.#state.role === "track" ? 1 : this.#state.workers;
-    // Firefox sometimes stalls a worker that fetches while it starts others: everything is here before the first is started,
-    // and they start one after the other.
+    // All workers are about to want these.
     await this.#data.hold([plan.engine, ...plan.snapshot]);
-    const team = await this.#muster(wanted, epoch);
+    if (epoch !== this.#epoch) throw new Stopped(); // nobody waits for this any more
+    const team = this.#muster(wanted);
     const section = await team.begin({ plan, hyperparameters: snapshot.hyperparameters });
     this.#data.release();
     if (epoch !== this.#epoch) throw new Stopped();
@@ -292,17 +291,12 @@ export class Participant {
   }
 
   /** Makes a team of so many workers, of those that are there and others. */
-  async #muster(wanted: number, epoch: number): Promise<Team> {
-    if (epoch !== this.#epoch) throw new Stopped(); // nobody waits for this any more
+  #muster(wanted: number): Team {
     if (this.#team !== undefined && this.#members.length === wanted) return this.#team;
     this.#team = undefined;
     for (const member of this.#members.splice(wanted)) this.#close(member);
     while (this.#members.length < wanted) {
-      const member = await this.#around.spawn();
-      if (epoch !== this.#epoch) {
-        member.close();
-        throw new Stopped();
-      }
+      const member = this.#around.spawn();
       this.#data.attach(member.data);
       this.#members.push(member);
     }

@@ -33,6 +33,9 @@ export type Command =
   | { readonly type: "leave" }
   | { readonly type: "ask"; readonly id: number; readonly question: Question };
 
+/** Milliseconds between two signs of life. */
+export const heartbeat = 5000;
+
 /** What a page wants to know of the model as it is now. */
 export type Question =
   | { readonly ask: "parameters" }
@@ -52,6 +55,8 @@ export interface ModelData {
 export type Reply = Uint8Array<ArrayBuffer> | ModelData | Float32Array<ArrayBuffer>;
 
 export type Message =
+  /** Said every so often, so that silence means something. */
+  | { readonly type: "alive" }
   | { readonly type: "state"; readonly state: ParticipantState }
   | { readonly type: "reply"; readonly id: number; readonly value: Reply }
   | { readonly type: "reply"; readonly id: number; readonly failure: FailureData };

@@ -11,7 +11,6 @@ self.addEventListener(
     const client = new DataClient(data as unknown as DataPort, (digest) => replica.forget(digest));
     const replica = new MeasuredReplica(client, client.shards);
     serve(replica, self as unknown as Port);
-    data.postMessage("alive");
   },
   { once: true },
 );

@@ -6,7 +6,7 @@ import { encodeFailure } from "../protocol.ts";
 import type { Socket } from "./connection.ts";
 import { Participant, type Surroundings } from "./participant.ts";
 import type { Command, Message, ParticipantState } from "./protocol.ts";
-import { isOver } from "./protocol.ts";
+import { heartbeat, isOver } from "./protocol.ts";
 import { spawnMember } from "./spawn.ts";
 
 /** Milliseconds between two reports, but for changes that people wait for. */
@@ -42,6 +42,7 @@ const around: Surroundings = {
 self.addEventListener("message", ({ data: command }: MessageEvent<Command>) => {
   switch (command.type) {
     case "join":
+      setInterval(() => post({ type: "alive" }), heartbeat);
       participant ??= new Participant(command.order, around);
       void participant.run().then(tell);
       return;
