@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 // One browser at a time: the machine's cores belong to the workers in it. A first start of Firefox takes a quarter of a
-// minute, a training of an archived closure minutes.
-const inBrowsers = { environment: "node", fileParallelism: false, testTimeout: 900_000, hookTimeout: 120_000 } as const;
+// minute, a training of an archived closure minutes, and a slow machine is slow.
+const inBrowsers = { environment: "node", fileParallelism: false, testTimeout: 900_000, hookTimeout: 300_000 } as const;
 
 export default defineConfig({
   test: {

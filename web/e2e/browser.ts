@@ -1,6 +1,7 @@
 // What the tests need of a browser, whichever protocol drives it.
 
 import { launchChromium } from "./chromium.ts";
+import type { Diary } from "./diary.ts";
 import { launchFirefox } from "./firefox.ts";
 import { launchWebKit } from "./webkit.ts";
 
@@ -11,6 +12,8 @@ export interface Browser {
 }
 
 export interface Tab {
+  /** What its page has said since. */
+  readonly diary: Diary;
   /** Evaluates an expression, waits if it is a promise, and returns its text. */
   evaluate(expression: string): Promise<string>;
   close(): Promise<void>;

@@ -1,36 +1,16 @@
 // What a visitor does on a closure's page, in real browsers against a real server: REPRISE_E2E_SITE is the address of
 // `reprise serve` over a store that e2e/prepare has filled. Everything is done by clicks and keys.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ClosureDetail } from "../src/site/api/types.ts";
-import { type Browser, browsers, type Tab } from "./browser.ts";
+import { browsers, type Tab } from "./browser.ts";
+import { get, onceMore, site, Visitor } from "./visit.ts";
 
-const given = process.env.REPRISE_E2E_SITE;
-const site = given?.replace(/\/$/, "");
-
-async function detail(name: string): Promise<ClosureDetail> {
-  const response = await fetch(`${site}/api/v1/closure?ref=${name}`);
-  if (!response.ok) throw new Error(`${site} has no closure ${name}: fill its store with e2e/prepare`);
-  return (await response.json()) as ClosureDetail;
+function detail(name: string): Promise<ClosureDetail> {
+  return get(`/api/v1/closure?ref=${name}`);
 }
 
-/** Things to do in a page; each waits until what it needs is there. */
 const inPage = `
-  const patience = 120000;
-  async function until(look) {
-    for (const end = Date.now() + patience; Date.now() < end; await new Promise((go) => setTimeout(go, 30))) {
-      const found = look();
-      if (found) return found;
-    }
-    throw new Error("in vain: " + look + " on " + document.body.innerText.slice(0, 2000));
-  }
-  const one = (selector) => until(() => document.querySelector(selector));
-  const button = (text) => until(() => [...document.querySelectorAll("button:not(:disabled)")].find((b) => b.textContent.includes(text)));
-  const click = async (text) => (await button(text)).click();
-  const set = (input, value) => {
-    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, value);
-    input.dispatchEvent(new Event("input", { bubbles: true }));
-  };
   const verdict = async () => {
     const panel = await one("[data-verdict]");
     return { kind: panel.dataset.verdict, text: panel.textContent };
@@ -41,40 +21,14 @@ test("there is a server where CI runs", () => {
   if (process.env.CI !== undefined) expect(site).toBeDefined();
 });
 
-// Firefox has been seen to stall when it starts workers. Only what waited in vain is tried again: a comparison that fails
-// once, fails.
-const stalled = { retry: { count: 1, condition: /in vain/ } };
-
-describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ launch }) => {
-  let browser: Browser;
+describe.runIf(site).each(browsers("chromium,firefox"))("$name", onceMore, ({ launch }) => {
+  const visitor = new Visitor(launch);
   let tab: Tab;
-  beforeAll(async () => {
-    browser = await launch();
-  });
-  afterAll(() => browser?.close());
-  beforeEach(() => {
-    tab = undefined as unknown as Tab;
-  });
-  afterEach(() => tab?.close());
 
-  /** Runs statements in the page and returns what they return. */
-  async function act<T>(statements: string): Promise<T> {
-    return JSON.parse(await tab.evaluate(`(async () => { ${inPage} ${statements} })().then(JSON.stringify)`)) as T;
-  }
+  const act = <T>(statements: string): Promise<T> => visitor.act(tab, inPage + statements);
 
   async function open(name: string): Promise<void> {
-    tab = await browser.open(`${site}/c/${name}`);
-  }
-
-  /** Waits until the tab shows the page at an address. While the browser loads it there is nothing to ask. */
-  function arrived(path: string): Promise<void> {
-    return vi.waitFor(
-      async () => {
-        const at = await act<string>(`return document.readyState === "complete" ? location.pathname : "loading";`);
-        if (!at.startsWith(path)) throw new Error(`in vain: ${at} is not ${path}`);
-      },
-      { timeout: 120_000, interval: 100 },
-    );
+    tab = await visitor.open(`/c/${name}`);
   }
 
   interface Verdict {
@@ -93,10 +47,9 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
   }
 
   test("browse, open, verify: identical", async () => {
-    tab = await browser.open(`${site}/`);
-    // A list is a page of its own: the click leaves it after this has answered.
-    await act(`const link = await one('a[href*="/c/glyphs-cnn"]'); setTimeout(() => link.click()); return true;`);
-    await arrived("/c/glyphs-cnn");
+    tab = await visitor.open("/");
+    // A click would end the page, and with it the script that waits for an answer.
+    tab = await visitor.open(await act(`return (await one('a[href*="/c/glyphs-cnn"]')).getAttribute("href");`));
     expect((await reproduce("verify", 1)).kind).toBe("reproduced");
     const { closure } = await detail("glyphs-cnn");
     const claim = closure.results.find((r) => r.metric === "accuracy");
@@ -141,8 +94,8 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
   test("a replay is paused, resumed, stopped, and started again", async () => {
     await open("glyphs-cnn");
     const words = await act<string[]>(`
-      const said = [];
-      const listen = async (part) => said.push((await until(() => [...document.querySelectorAll(".advance [role=status]")].find((s) => s.textContent.includes(part)))).textContent);
+      const words = [];
+      const listen = async (part) => words.push((await until(() => [...document.querySelectorAll(".advance [role=status]")].find((s) => s.textContent.includes(part)))).textContent);
       (await one('input[value="replay"]')).click();
       await click("Replay now");
       await click("Pause");
@@ -150,7 +103,7 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
       await click("Resume");
       await click("Stop");
       await listen("Stopped by you");
-      return said;
+      return words;
     `);
     expect(words).toHaveLength(2);
     expect((await reproduce("replay", 2)).kind).toBe("identical");

@@ -1,48 +1,18 @@
 // A session over tabs of real browsers, against a real server: REPRISE_E2E_SITE is the address of `reprise serve` over a
 // store that e2e/prepare has filled. Everything that a visitor does is done by clicks and keys.
 
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ClosureDetail } from "../src/site/api/types.ts";
 import type { SessionDetail } from "../src/site/session/types.ts";
-import { type Browser, browsers, type Tab } from "./browser.ts";
+import { browsers, type Tab } from "./browser.ts";
+import { get, onceMore, site, Visitor } from "./visit.ts";
 
-const given = process.env.REPRISE_E2E_SITE;
-const site = given?.replace(/\/$/, "");
-
-async function get<T>(path: string): Promise<T> {
-  const response = await fetch(`${site}${path}`);
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as T;
-}
-
-/** Things to do in a page; each waits until what it needs is there. */
+/** What a participant's page shows. */
 const inPage = `
-  const patience = 120000;
-  async function until(look) {
-    for (const end = Date.now() + patience; Date.now() < end; await new Promise((go) => setTimeout(go, 30))) {
-      const found = look();
-      if (found) return found;
-    }
-    throw new Error("in vain: " + look + " on " + document.body.innerText.slice(0, 3000));
-  }
-  const one = (selector) => until(() => document.querySelector(selector));
-  const button = (text) => until(() => [...document.querySelectorAll("button:not(:disabled)")].find((b) => b.textContent.trim() === text));
-  const click = async (text) => (await button(text)).click();
   const phase = (...names) => until(() => names.includes(document.querySelector("[data-phase]")?.dataset.phase));
-  const said = (words) => until(() => document.body.innerText.includes(words));
   const fact = (name) => [...document.querySelectorAll(".facts div")].find((d) => d.querySelector("dt").textContent === name)?.querySelector("dd").textContent;
-  const field = (label) => until(() => document.getElementById([...document.querySelectorAll("label")].find((l) => l.textContent === label)?.htmlFor));
-  const set = (input, value) => {
-    Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(input, value);
-    input.dispatchEvent(new Event("input", { bubbles: true }));
-  };
+  const computed = () => Number(fact("Microbatches computed").replaceAll(",", ""));
 `;
-
-/** Runs statements in a page and returns what they return. */
-async function act<T = unknown>(tab: Tab, statements: string): Promise<T> {
-  const text = await tab.evaluate(`(async () => { ${inPage} ${statements}; return true; })().then(JSON.stringify)`);
-  return JSON.parse(text) as T;
-}
 
 /** A version that no other test has taken. */
 function newVersion(): string {
@@ -53,19 +23,14 @@ test("there is a server where CI runs", () => {
   if (process.env.CI !== undefined) expect(site).toBeDefined();
 });
 
-// Firefox has been seen to stall when it starts workers. Only what waited in vain is tried again.
-const stalled = { retry: { count: 1, condition: /in vain/ } };
+describe.runIf(site).each(browsers("chromium,firefox"))("$name", onceMore, ({ launch }) => {
+  const visitor = new Visitor(launch);
 
-describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ launch }) => {
-  let browser: Browser;
-  beforeAll(async () => {
-    browser = await launch();
-  });
-  afterAll(() => browser?.close());
+  const act = <T = unknown>(tab: Tab, statements: string): Promise<T> => visitor.act(tab, inPage + statements);
 
   test("two tabs repeat a published training together: its digest", async () => {
     const { closure } = await get<ClosureDetail>("/api/v1/closure?ref=glyphs-cnn:1.0.0");
-    const owner = await browser.open(`${site}/c/glyphs-cnn:1.0.0`);
+    const owner = await visitor.open("/c/glyphs-cnn:1.0.0");
     // The owner pauses at once, so that nobody is done before everybody is there.
     await act(
       owner,
@@ -81,8 +46,9 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
     `,
     );
     const id = await act<string>(owner, "return location.pathname.slice(3)");
-    const tabs = await Promise.all([1, 2].map(() => browser.open(`${site}/join/${id}`)));
-    for (const tab of tabs) {
+    const first = await visitor.open(`/join/${id}`);
+    const second = await visitor.open(`/join/${id}`);
+    for (const tab of [first, second]) {
       await act(
         tab,
         `
@@ -93,17 +59,22 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
       `,
       );
     }
-    await act(owner, `await click("Resume")`);
-    // One of them rests for a while, and works on.
+    // Step 0 is computed before the pause begins. The first rests, and works on; then it rests until the second has begun, so
+    // that both compute something, however fast either is.
+    const rest = `await click("Pause"); await said("Paused by you.");`;
     await act(
-      tabs[1] as Tab,
-      `
-      await until(() => Number(fact("Microbatches computed").replaceAll(",", "")) > 0);
-      await click("Pause");
-      await said("Paused by you.");
-      await click("Go on");
-    `,
+      first,
+      `await until(() => computed() > 0); ${rest} await click("Go on"); await said("The session is paused"); ${rest}`,
     );
+    await visitor.until(id, ({ people }) => people.some((p) => p.state === "resting"));
+    await act(owner, `await click("Resume")`);
+    const over = `document.querySelector("[data-phase=ended]")`;
+    await act(second, `await until(() => computed() > 0 || ${over})`);
+    await act(
+      first,
+      `if (!${over}) [...document.querySelectorAll("button")].find((b) => b.textContent === "Go on")?.click()`,
+    );
+    const tabs = [first, second];
     const shown = await Promise.all(
       tabs.map((tab) =>
         act<{ run: string; computed: number }>(
@@ -112,7 +83,7 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
           await phase("ended");
           return {
             run: (await one(".contribution-phase ~ .stack code")).textContent,
-            computed: Number(fact("Microbatches computed").replaceAll(",", "")),
+            computed: computed(),
           };
         `,
         ),
@@ -131,11 +102,10 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
     expect(detail).toMatchObject({ state: "published", run: closure.run.digest, relation: "retrained" });
     const published = await get<ClosureDetail>(`/api/v1/closure?ref=${detail.closure}`);
     expect(published.closure.run.digest).toBe(closure.run.digest);
-    for (const tab of [owner, ...tabs]) await tab.close();
   });
 
   test("a specification that is wrong is refused with its place; a right one trains, is tried and changed while it does, is stopped and published", async () => {
-    const tab = await browser.open(`${site}/sessions/new`);
+    const tab = await visitor.open("/sessions/new");
     const specification = {
       name: "letters-stopped",
       version: newVersion(),
@@ -151,16 +121,14 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
         optimizer: { sgd: { learningRate: 0.1 } },
         microbatchSize: 8,
         batchSize: 64,
-        steps: 100_000,
+        steps: 1_000_000,
         seed: 3,
       },
       datasets: { train: { ref: "glyphs:1.0.0", split: "train" }, test: { ref: "glyphs:1.0.0", split: "test" } },
     };
     const wrong = { ...specification, model: { ...specification.model, layers: [{ dense: { units: 0 } }] } };
     const fill = (text: string) => `
-      const area = await one("textarea");
-      Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(area, ${JSON.stringify(text)});
-      area.dispatchEvent(new Event("input", { bubbles: true }));
+      set(await one("textarea"), ${JSON.stringify(text)});
       await click("Start");
     `;
     const refusal = await act<string>(
@@ -176,12 +144,12 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
       return location.pathname.slice(3)
     `,
     );
-    const joined = await browser.open(`${site}/join/${id}`);
+    const joined = await visitor.open(`/join/${id}`);
     await act(
       joined,
       `
       await click("Join");
-      await said("Working.");
+      await until(() => computed() > 0);
       await click("Try it");
       (await one("button.try-sample")).click();
       await one("[data-guess]");
@@ -214,7 +182,6 @@ describe.runIf(site).each(browsers("chromium,firefox"))("$name", stalled, ({ lau
     await act(joined, `await phase("ended", "failed")`);
     const stopped = await get<SessionDetail>(`/api/v1/sessions/${id}`);
     expect(stopped).toMatchObject({ state: "published", closure: `letters-stopped:${specification.version}-stopped` });
-    expect(stopped.step).toBeLessThan(100_000);
-    for (const each of [tab, joined]) await each.close();
+    expect(stopped.step).toBeLessThan(1_000_000);
   });
 });

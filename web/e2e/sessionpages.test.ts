@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import type axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { chromiumOptions } from "./chromium.ts";
+import { chromiumOptions, patience } from "./chromium.ts";
 import { serveMock } from "./mock/server.ts";
 import type { TestServer } from "./server.ts";
 
@@ -43,6 +43,7 @@ afterEach(() => context?.close());
 async function open(options: Parameters<Browser["newContext"]>[0]): Promise<void> {
   await context?.close();
   context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(patience);
   // The browser that started the sessions: the owner's forms are part of the pages.
   await context.addInitScript(() => {
     for (const id of ["s1", "s3"]) localStorage.setItem(`reprise.owner.${id}`, "secret");

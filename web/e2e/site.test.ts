@@ -9,7 +9,7 @@ import { type Browser, type BrowserContext, chromium, type Page, type Response }
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { hostileText } from "../fixtures/site.ts";
 import type { ClosureList, DatasetList, Summary } from "../src/site/api/types.ts";
-import { chromiumOptions } from "./chromium.ts";
+import { chromiumOptions, patience } from "./chromium.ts";
 import { serveMock } from "./mock/server.ts";
 import type { TestServer } from "./server.ts";
 
@@ -51,6 +51,7 @@ afterEach(() => context?.close());
 async function open(options: Parameters<Browser["newContext"]>[0]): Promise<void> {
   await context?.close();
   context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(patience);
   page = await context.newPage();
   complaints = [];
   scripts = [];

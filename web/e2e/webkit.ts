@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Browser } from "./browser.ts";
+import { Diary } from "./diary.ts";
 
 const miniBrowser = "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser";
 const startAttempts = 100;
@@ -51,6 +52,7 @@ function session(address: string, path: string, end: () => void): Browser {
       // One window is enough: a new address ends the workers of the one before.
       await command(address, "POST", `${path}/url`, { url });
       return {
+        diary: new Diary(url), // WebDriver's classic protocol tells nothing of the console
         evaluate: (expression) =>
           command<string>(address, "POST", `${path}/execute/async`, {
             script: `const done = arguments[0]; Promise.resolve(${expression}).then(done, (e) => done(String(e)));`,
