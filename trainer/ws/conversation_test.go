@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -316,10 +317,12 @@ func TestStaging(t *testing.T) {
 // TestLongTransfers shows that who is busy sending, or computing, is not taken for gone.
 func TestLongTransfers(t *testing.T) {
 	h := newHost()
-	const silence = 400 * time.Millisecond
-	h.vector = func(*wire.Result, []byte) error { time.Sleep(2 * silence); return nil }
-	s := serve(t, h, ws.Options{}, func(s *ws.Server) { s.Impatient(silence/8, silence, 5*time.Second) })
-	c, m := join(t, h, s.url, ws.Impatient(ws.ClientOptions{}, silence/8, silence))
+	// Long enough for a busy machine to let everybody say something in it; the first vector alone is waited for.
+	const silence = 3 * time.Second
+	var once sync.Once
+	h.vector = func(*wire.Result, []byte) error { once.Do(func() { time.Sleep(silence + silence/4) }); return nil }
+	s := serve(t, h, ws.Options{}, func(s *ws.Server) { s.Impatient(silence/30, silence, time.Minute) })
+	c, m := join(t, h, s.url, ws.Impatient(ws.ClientOptions{}, silence/30, silence))
 	packed := random(4 << 20)
 	for k := range int64(3) {
 		m.link.Send(train(k))
