@@ -14,6 +14,7 @@ const (
 	RoleJournal    = "journal"
 	RoleTelemetry  = "telemetry"
 	RoleDocument   = "document"
+	RoleOrigin     = "origin" // what parameters were imported from
 )
 
 // Classify returns the role and media type of a file of a closure, which follow from its path, or false where a closure
@@ -40,4 +41,5 @@ var folders = [...]struct{ folder, suffix, role, mediaType string }{
 	{"params", ".safetensors", RoleParameters, schema.MediaTypeWeights},
 	{"state", ".safetensors", RoleState, schema.MediaTypeState},
 	{"journal", ".jsonl", RoleJournal, schema.MediaTypeJournal},
+	{schema.FolderOrigin, "", RoleOrigin, schema.MediaTypeOrigin},
 }

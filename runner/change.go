@@ -150,7 +150,7 @@ func (t *training) adopt(ctx context.Context, c Change) error {
 	}
 	t.release()
 	t.team, t.plan, t.changed = team, c.Plan.until(t.last.Steps()), true
-	return c.Plan.check(team.Section())
+	return c.Plan.check(team.Section(), false)
 }
 
 // hold sets the hyper-parameters that were changed before.

@@ -83,4 +83,5 @@ func readJournal(r io.Reader, f func(schema.JournalLine) error) error {
 const (
 	eventHyperparameter = "hyperparameter"
 	eventEngine         = "engine"
+	eventParameters     = "parameters"
 )

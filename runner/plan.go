@@ -51,12 +51,12 @@ func (p Plan) Header() schema.JournalLine {
 	return schema.JournalLine{Type: schema.LineHeader, Specification: p.Specification, Engine: p.Engine, Seed: &seed}
 }
 
-// check refuses a plan that this engine cannot run.
-func (p Plan) check(s *schema.EngineSection) error {
+// check refuses a plan that this engine cannot run. A run on imported parameters may have no steps.
+func (p Plan) check(s *schema.EngineSection, imported bool) error {
 	const document = "specification"
 	a := p.Resolved.Algorithm
 	switch {
-	case a.Steps < 1:
+	case a.Steps < 0 || a.Steps == 0 && !imported:
 		return schema.Invalidf(document, "algorithm.steps", "%d is not a positive number of steps", a.Steps)
 	case a.MicrobatchSize < 1 || a.BatchSize < 1 || a.BatchSize%a.MicrobatchSize != 0:
 		return schema.Invalidf(document, "algorithm.batchSize", "%d is not a multiple of the microbatch size %d", a.BatchSize, a.MicrobatchSize)

@@ -88,7 +88,7 @@ func (r *replaying) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.report.Derivation, r.note = d.kind, d.note
+	r.report.Derivation, r.note = d.kind, notes(d.note, importNote(a.Closure))
 	if d.failed != "" {
 		r.fail("%s", d.failed)
 	}
@@ -96,7 +96,7 @@ func (r *replaying) run(ctx context.Context) error {
 	if r.options.To == 0 {
 		r.options.To = steps
 	}
-	if o := r.options; o.From < 0 || o.From >= o.To || o.To > steps {
+	if o := r.options; o.From < 0 || o.From >= max(o.To, 1) || o.To > steps {
 		return schema.Invalidf("replay", "", "steps %d to %d of %d", o.From, o.To, steps)
 	}
 	journal, err := a.file(ctx, schema.PathJournal)
@@ -129,6 +129,9 @@ func (r *replaying) train(ctx context.Context, stages []stage, journal []byte) e
 		}})
 	}
 	o.Events, o.Merged = recorded(journal)
+	if o.Imported, err = r.archive.Imported(ctx); err != nil {
+		return err
+	}
 	if r.options.From > 0 {
 		tensors, err := r.archive.Snapshot(ctx, r.options.From)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
 )
 
@@ -34,6 +35,8 @@ type TrainOptions struct {
 
 	// From continues another run, such as a parent closure's, instead of starting at init. Work that is found wins.
 	From *From
+	// Imported are parameters that replace those of init before step 0; nil for none. A run of no steps then ends after step 0.
+	Imported []closure.Tensor
 	// Events are changes of hyper-parameters, each with a value, before their steps run.
 	Events []schema.JournalLine
 	// Changes are engines that take the run over, in the order of their steps. Those up to the step that a run goes on from
@@ -84,7 +87,7 @@ type TrainResult struct {
 // N follow. Cancelling the context stops between two microbatches, leaves a snapshot in the work folder, and returns the
 // context's error.
 func Train(ctx context.Context, team Team, plan Plan, o TrainOptions) (*TrainResult, error) {
-	if err := plan.check(team.Section()); err != nil {
+	if err := plan.check(team.Section(), o.Imported != nil); err != nil {
 		return nil, err
 	}
 	last, err := checkChanges(plan, o.Changes)
@@ -151,11 +154,33 @@ func (t *training) start(ctx context.Context) error {
 	if err := t.journal.write(t.header()); err != nil {
 		return err
 	}
+	if t.options.Imported != nil {
+		if err := t.begin(ctx, t.options.Imported); err != nil {
+			return err
+		}
+	}
 	if _, err := t.team.Step(ctx, 0, First(t.plan.Microbatches())); err != nil {
 		return err
 	}
 	t.began(0)
 	return nil
+}
+
+// begin replaces the parameters of init.
+func (t *training) begin(ctx context.Context, imported []closure.Tensor) error {
+	tensors, err := t.team.Save(ctx)
+	if err != nil {
+		return err
+	}
+	tensors.Parameters = imported
+	if err := t.team.Load(ctx, tensors); err != nil {
+		return err
+	}
+	digest, err := closure.ContentDigest(imported)
+	if err != nil {
+		return err
+	}
+	return t.journal.write(schema.JournalLine{Type: schema.LineEvent, Event: eventParameters, Parameters: digest})
 }
 
 // header names the closure's specification, and the engine that ran first.

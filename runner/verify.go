@@ -63,7 +63,7 @@ func (v *verification) derive() error {
 	if err != nil {
 		return err
 	}
-	v.report.Derivation, v.note = d.kind, d.note
+	v.report.Derivation, v.note = d.kind, notes(d.note, importNote(v.archive.Closure))
 	if d.failed != "" {
 		v.fail("%s", d.failed)
 	}
@@ -98,6 +98,13 @@ func (v *verification) run(ctx context.Context) error {
 		return err
 	}
 	if err := v.digests(tensors); err != nil {
+		return err
+	}
+	// What the run began with must be what closure.json says.
+	_, err = v.archive.Imported(ctx)
+	if invalid, ok := errors.AsType[*schema.Invalid](err); ok {
+		v.fail("%v", invalid)
+	} else if err != nil {
 		return err
 	}
 	data, err := v.archive.Data(ctx)

@@ -15,6 +15,7 @@ const (
 	MediaTypeWeights      = "application/vnd.cncf.model.weight.v1.raw"
 	MediaTypeDocument     = "application/vnd.cncf.model.doc.v1.raw"
 	MediaTypeEngine       = "application/wasm"
+	MediaTypeOrigin       = "application/octet-stream"
 )
 
 // Paths inside a closure.
@@ -28,6 +29,9 @@ const (
 	PathState      = "state/optimizer.safetensors"
 	PathJournal    = "journal/train.jsonl"
 	PathTelemetry  = "journal/telemetry.jsonl"
+	// PathImported holds parameters that a run began with; FolderOrigin also the file that they come from.
+	PathImported = FolderOrigin + "/parameters.safetensors"
+	FolderOrigin = "origin"
 )
 
 // Closure is closure.json.
@@ -58,6 +62,16 @@ type Closure struct {
 	Run        RunClaim        `json:"run"`
 	Results    []Result        `json:"results"`
 	Parents    []Parent        `json:"parents,omitempty"`
+	// Imported says that the run began with parameters from elsewhere; nil where it began with those of init.
+	Imported *Imported `json:"imported,omitempty"`
+}
+
+// Imported are parameters that another program has trained. How is not known: the run of the closure begins with them.
+type Imported struct {
+	Format string `json:"format"` // onnx, convnetjs, mlitb, safetensors, npz
+	File   string `json:"file"`   // the original, among the files
+	// Parameters is the content digest of PathImported: what they became under the names and in the layouts of the engine.
+	Parameters Digest `json:"parameters"`
 }
 
 // ClosureDataset is a dataset that the closure was trained or tested on.
@@ -94,7 +108,7 @@ const prefixEarlier = "code/engine-"
 // File is one layer of the manifest.
 type File struct {
 	Path      string `json:"path"`
-	Role      string `json:"role"` // engine, parameters, state, journal, telemetry, document
+	Role      string `json:"role"` // engine, parameters, state, journal, telemetry, document, origin
 	MediaType string `json:"mediaType"`
 	Digest    Digest `json:"sha256"`
 	Size      int64  `json:"size"`

@@ -23,8 +23,9 @@ type JournalLine struct {
 	Engine        Digest `json:"engine,omitzero"` // also event "engine"
 	Seed          *int64 `json:"seed,omitempty"`
 
-	// event: a hyper-parameter set before the step runs, or the engine replaced that ran up to it
-	Event string   `json:"event,omitempty"` // "hyperparameter" or "engine"
+	// event: a hyper-parameter set before the step runs, the engine replaced that ran up to it, or, before step 0, parameters
+	// from elsewhere instead of those of init
+	Event string   `json:"event,omitempty"` // "hyperparameter", "engine" or "parameters"
 	Name  string   `json:"name,omitempty"`
 	Value *float64 `json:"value,omitempty"`
 
@@ -38,7 +39,7 @@ type JournalLine struct {
 	// evaluation (blind: correct of examples)
 	Split string `json:"split,omitempty"`
 
-	// checkpoint
+	// checkpoint; also event "parameters"
 	Parameters Digest `json:"parameters,omitzero"`
 	Run        Digest `json:"run,omitzero"`
 }

@@ -15,6 +15,38 @@ func ReadSpecification(name string, data []byte) (*Specification, error) {
 	return read(s, KindSpecification, checkSpecification)
 }
 
+// ReadSpecificationOf reads the closure.yaml of a model whose layers, and perhaps loss, another file says: they take the place
+// that the document must leave open.
+func ReadSpecificationOf(name string, data []byte, layers []Layer, loss string) (*Specification, error) {
+	s, err := parse(name, data, maxSpecification)
+	if err != nil {
+		return nil, err
+	}
+	if document, ok := s.value.(map[string]any); ok {
+		if model, ok := document["model"].(map[string]any); ok {
+			if _, given := model["layers"]; given {
+				return nil, &Invalid{Document: name, Problems: []Problem{{
+					Path: "model.layers", Message: "the model's file says what the layers are", Hint: "leave them out",
+				}}}
+			}
+			text, err := json.Marshal(layers)
+			if err != nil {
+				return nil, Invalidf(name, "model.layers", "%v", err)
+			}
+			inserted, err := parseJSON(name, text, maxSpecification)
+			if err != nil {
+				return nil, err
+			}
+			model["layers"] = inserted.value
+			if _, given := model["loss"]; !given && loss != "" {
+				model["loss"] = loss
+			}
+		}
+	}
+	expandComponents(s.value)
+	return read(s, KindSpecification, checkSpecification)
+}
+
 // ReadClosure reads a closure.json, in any spelling of JSON.
 func ReadClosure(name string, data []byte) (*Closure, error) {
 	return readJSON(KindClosure, name, data, checkClosure)

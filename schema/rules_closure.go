@@ -1,6 +1,9 @@
 package schema
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // checkClosure checks what the schema cannot say.
 func checkClosure(s *source, c *Closure) {
@@ -14,6 +17,7 @@ func checkClosure(s *source, c *Closure) {
 	for i, r := range c.Results {
 		s.checkResult(item("results", i), r)
 	}
+	s.checkImported(c)
 	if c.Parameters.Step > c.Algorithm.Steps {
 		s.report("parameters.step", "", "%d is beyond the run's %d steps", c.Parameters.Step, c.Algorithm.Steps)
 	}
@@ -58,6 +62,22 @@ func (s *source) checkEarlier(c *Closure) {
 	}
 	for _, path := range sortedKeys(listed) {
 		s.report("files", "", "%s is missing: its engine is listed in earlier", path)
+	}
+}
+
+// checkImported checks that a run which began with imported parameters has them among its files, and that only such a run
+// has no steps.
+func (s *source) checkImported(c *Closure) {
+	if c.Imported == nil {
+		if c.Algorithm.Steps < 1 {
+			s.report("algorithm.steps", "", "is missing: a run has at least one step, unless its parameters were imported")
+		}
+		return
+	}
+	for _, path := range []string{c.Imported.File, PathImported} {
+		if !slices.ContainsFunc(c.Files, func(f File) bool { return f.Path == path }) {
+			s.report("imported", "", "%s is not among the files", path)
+		}
 	}
 }
 

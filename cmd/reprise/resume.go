@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,10 +85,20 @@ func (a *app) resume(ctx context.Context, reference string, steps int64, version
 		if err != nil {
 			return nil, err
 		}
-		earlier, err := parent.EarlierEngines(ctx)
-		return append(beside, earlier...), err
+		return carriedOn(ctx, parent, beside)
 	}
 	return a.runTraining(ctx, t)
+}
+
+// carriedOn adds what a closure that goes on with a run must hold of the run's beginning: engines that ran before, and what
+// imported parameters come from.
+func carriedOn(ctx context.Context, parent *runner.Archive, contents []closure.Content) ([]closure.Content, error) {
+	earlier, err := parent.EarlierEngines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	origin, err := parent.Origin(ctx)
+	return slices.Concat(contents, earlier, origin), err
 }
 
 // licenceOf is the parent's licence, which the child keeps. The other documents speak of version and results: they are

@@ -47,7 +47,7 @@ and the results that its authors claim. Anyone can recompute them, bit for bit.`
 		id       string
 		commands []*cobra.Command
 	}{
-		{groupMake, []*cobra.Command{demoCommand(a), initCommand(a), datasetCommand(a), compileCommand(a), engineCommand(a), trainCommand(a), resumeCommand(a), sessionCommand(a), joinCommand(a)}},
+		{groupMake, []*cobra.Command{demoCommand(a), initCommand(a), datasetCommand(a), compileCommand(a), engineCommand(a), trainCommand(a), resumeCommand(a), convertCommand(a), sessionCommand(a), joinCommand(a)}},
 		{groupKeep, []*cobra.Command{publishCommand(a), pullCommand(a), copyCommand(a), exportCommand(a), importCommand(a), tagCommand(a), withdrawCommand(a), listCommand(a), searchCommand(a), showCommand(a), historyCommand(a), diffCommand(a), fsckCommand(a), gcCommand(a), serveCommand(a), tokenCommand(a), loginCommand(a), logoutCommand(a)}},
 		{groupCheck, []*cobra.Command{verifyCommand(a), replayCommand(a), predictCommand(a)}},
 		{"", []*cobra.Command{versionCommand(a), completionCommand(a)}},

@@ -107,6 +107,9 @@ func closureJob(ctx context.Context, s zoo.Store, q trainer.Request) (*trainer.J
 	if q.Steps == 0 && len(parent.Closure.Earlier) > 0 {
 		return nil, schema.Invalidf(q.Closure, "", "its engine was replaced on the way, which no session repeats: replay it with \"reprise replay\", or go on with it for more steps")
 	}
+	if q.Steps == 0 && parent.Closure.Imported != nil {
+		return nil, schema.Invalidf(q.Closure, "", "its run began with imported parameters, which no session repeats: replay it with \"reprise replay\", or go on with it for more steps")
+	}
 	job := &trainer.Job{Document: &child, Parent: child.Name + ":" + child.Version, Relation: schema.RelationRetrained}
 	if child.Created, err = createdNow(); err != nil {
 		return nil, err
@@ -137,8 +140,7 @@ func closureJob(ctx context.Context, s zoo.Store, q trainer.Request) (*trainer.J
 	if job.Beside, err = licenceOf(ctx, parent); err != nil {
 		return nil, err
 	}
-	earlier, err := parent.EarlierEngines(ctx)
-	job.Beside = append(job.Beside, earlier...)
+	job.Beside, err = carriedOn(ctx, parent, job.Beside)
 	return job, err
 }
 

@@ -157,10 +157,11 @@ type training struct {
 	plan     runner.Plan
 	wasm     []byte
 	data     runner.Data
-	document *schema.Closure // without results
-	from     *runner.From    // the parent's last state, or nil
-	first    schema.Digest   // the engine that began the parent's run; zero without one
-	isolated bool            // the engine was made by somebody else: it gets a process with limits, which can be stopped
+	document *schema.Closure  // without results
+	from     *runner.From     // the parent's last state, or nil
+	imported []closure.Tensor // parameters to begin with instead of those of init, or nil
+	first    schema.Digest    // the engine that began the parent's run; zero without one
+	isolated bool             // the engine was made by somebody else: it gets a process with limits, which can be stopped
 	// beside returns README.md, LICENSE and CITATION.cff as far as they are not to be generated.
 	beside func() ([]closure.Content, error)
 }
@@ -188,7 +189,7 @@ func (a *app) runTraining(ctx context.Context, t training) error {
 	shown := a.newCurve()
 	result, err := runner.Train(ctx, team, t.plan, runner.TrainOptions{
 		Journal: out.journal, Telemetry: out.telemetry, Progress: shown.step, Work: out.work(), SnapshotEvery: t.flags.every,
-		From: t.from, First: t.first, Keep: out.keep, KeepEvery: t.flags.keep,
+		From: t.from, First: t.first, Imported: t.imported, Keep: out.keep, KeepEvery: t.flags.keep,
 	})
 	if err != nil {
 		shown.clear()
@@ -226,7 +227,11 @@ func (a *app) runTraining(ctx context.Context, t training) error {
 }
 
 func (a *app) printTrained(w io.Writer, c *schema.Closure, r schema.TrainReport) {
-	fmt.Fprintf(w, "%s %s:%s, %d steps\n", a.style(styleBold, "trained"), c.Name, c.Version, r.Steps)
+	if r.Steps == 0 {
+		fmt.Fprintf(w, "%s %s:%s, from %s\n", a.style(styleBold, "converted"), c.Name, c.Version, c.Imported.Format)
+	} else {
+		fmt.Fprintf(w, "%s %s:%s, %d steps\n", a.style(styleBold, "trained"), c.Name, c.Version, r.Steps)
+	}
 	for _, result := range r.Results {
 		fmt.Fprintf(w, "  %-10s %s (%s)\n", result.Metric, valueText(schema.ClaimValue{Correct: result.Correct, Sum: result.Sum, Total: result.Total}), result.Split)
 	}

@@ -116,7 +116,10 @@ function readSplit(v: Value, recordSize: number): Split {
 
 export type Role = schema.ClosureDataset["role"];
 
-export type Algorithm = Pick<schema.Algorithm, "seed" | "steps" | "microbatchSize" | "batchSize" | "evaluate">;
+export interface Algorithm extends Pick<schema.Algorithm, "seed" | "microbatchSize" | "batchSize" | "evaluate"> {
+  /** 0 where nothing was trained after parameters were imported. */
+  readonly steps: number;
+}
 export type ClosureFile = Pick<schema.ClosureFile, "path" | "role" | "sha256" | "size">;
 export type Result = Pick<schema.Result, "metric" | "dataset" | "split" | "step" | "correct" | "sum" | "total">;
 
@@ -139,9 +142,12 @@ export interface Closure extends Trained {
   /** The content digest of parameters and state. */
   readonly run: schema.Digest;
   readonly results: readonly Result[];
+  /** The content digest of the parameters with which the run began, where those were not of init. */
+  readonly imported?: schema.Digest;
 }
 
 export function readClosure(v: Value): Closure {
+  const imported = v.optional("imported");
   return {
     ...readTrained(v),
     specification: v.at("specification").digest(),
@@ -152,13 +158,14 @@ export function readClosure(v: Value): Closure {
       .elements()
       .map((f) => ({
         path: f.at("path").string(),
-        role: f.at("role").oneOf("engine", "parameters", "state", "journal", "telemetry", "document"),
+        role: f.at("role").oneOf("engine", "parameters", "state", "journal", "telemetry", "document", "origin"),
         sha256: f.at("sha256").digest(),
         size: f.at("size").integer(),
       })),
     parameters: v.at("parameters").at("digest").digest(),
     run: v.at("run").at("digest").digest(),
     results: v.at("results").elements().map(readResult),
+    ...(imported && { imported: imported.at("parameters").digest() }),
   };
 }
 
@@ -186,7 +193,7 @@ function readAlgorithm(v: Value): Algorithm {
   const evaluate = v.optional("evaluate");
   return {
     seed: v.at("seed").integer(Number.MIN_SAFE_INTEGER),
-    steps: v.at("steps").integer(1),
+    steps: v.optional("steps")?.integer(1) ?? 0,
     microbatchSize,
     batchSize,
     ...(evaluate && { evaluate: { every: evaluate.at("every").integer(1) } }),
@@ -236,7 +243,8 @@ export function readDecisions(journal: Uint8Array, path: string): Decisions {
     const line = Value.parse(`${path}, line ${i + 1}`, new TextEncoder().encode(text));
     const type = line.at("type").string();
     if (type === "event") {
-      const event = line.at("event").oneOf("hyperparameter", "engine");
+      const event = line.at("event").oneOf("hyperparameter", "engine", "parameters");
+      if (event === "parameters") return; // closure.json says so, too
       const step = line.at("step").integer(1);
       if (event === "engine") engines.push({ step, engine: line.at("engine").digest() });
       else events.push({ type, event, step, name: line.at("name").string(), value: line.at("value").number() });

@@ -27,6 +27,13 @@ export async function* trainJournal(
 ): AsyncGenerator<JournalLine, void, void> {
   const { seed, steps } = closure.algorithm;
   yield { type: "header", step: 0, specification: closure.specification, engine: began.engine, seed };
+  if (closure.imported !== undefined) {
+    yield { type: "event", event: "parameters", step: 0, parameters: closure.imported };
+  }
+  const reckoning = async function* (step: number): AsyncGenerator<JournalLine, void, void> {
+    if (run.plan.records.test) yield await evaluation(run, step, run.plan.records.test.split);
+    yield { type: "checkpoint", step, ...(await run.digests()) };
+  };
   let { evaluate } = began.algorithm;
   for await (const line of run.train(steps, decisions, changes)) {
     for (const { step, engine, algorithm } of changes.filter((each) => each.step === line.step)) {
@@ -36,9 +43,9 @@ export async function* trainJournal(
     yield* decisions.events.filter((e) => e.step === line.step);
     yield line;
     if (line.step !== steps && !(evaluate && line.step % evaluate.every === 0)) continue;
-    if (run.plan.records.test) yield await evaluation(run, line.step, run.plan.records.test.split);
-    yield { type: "checkpoint", step: line.step, ...(await run.digests()) };
+    yield* reckoning(line.step);
   }
+  if (steps === 0) yield* reckoning(0);
 }
 
 /** Counts what the host can count itself, and only where there is nothing such, what the engine's evaluate computes. */

@@ -38,6 +38,8 @@ export interface Plan {
   readonly records: Readonly<Partial<Record<Role, RecordsPlan>>>;
   /** The files of the stored tensors, in case they are to be installed. */
   readonly snapshot: readonly BlobRef[];
+  /** The file of the parameters that a run begins with, instead of those of init. */
+  readonly imported?: BlobRef;
   /** Bytes of shards that a replica keeps per role, unless it is defaultCacheBytes. */
   readonly cacheBytes?: number;
 }
@@ -81,7 +83,13 @@ export async function openStages(
   path: string,
 ): Promise<readonly [Stage, ...Stage[]]> {
   const { engine, algorithm, earlier, files } = closure;
-  if (earlier.length === 0) return [{ step: 0, engine, algorithm, plan }];
+  const begun = (plan: Plan): Plan => {
+    if (closure.imported === undefined) return plan;
+    const file = files.find((f) => f.path === importedPath);
+    if (file === undefined) throw new Failure("invalid", `closure.json: files: there is no ${importedPath}`);
+    return { ...plan, imported: blobOf(file) };
+  };
+  if (earlier.length === 0) return [{ step: 0, engine, algorithm, plan: begun(plan) }];
   const refuse = (why: string) => new Failure("invalid", `${path}: ${why}`);
   const waiting = new Map([closure, ...earlier].map((each) => [each.engine, each]));
   const stages: Stage[] = [];
@@ -103,8 +111,10 @@ export async function openStages(
     if (step <= before)
       throw refuse(`the engine changes before step ${step}, after it has changed before step ${before}`);
   });
-  return [first, ...others];
+  return [{ ...first, plan: begun(first.plan) }, ...others];
 }
+
+const importedPath = "origin/parameters.safetensors";
 
 /** The files of the tensors after the last step, without the snapshots of earlier steps that a closure may keep. */
 export function lastTensors(closure: Pick<Closure, "files">, role: "parameters" | "state"): BlobRef[] {

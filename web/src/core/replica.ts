@@ -121,6 +121,9 @@ export class LocalReplica implements Replica {
   async init(): Promise<void> {
     const { engine, plan } = this;
     engine.init(BigInt(plan.seed));
+    if (plan.imported === undefined) return;
+    engine.install(readSafetensors(await this.#blobs.read(plan.imported), plan.imported.path), plan.imported.path);
+    engine.restore();
   }
 
   async install(): Promise<void> {

@@ -13,7 +13,7 @@ export type Aggregation = {
   readonly steps?: Positive;
 };
 
-/** A resolved algorithm: steps instead of epochs. */
+/** A resolved algorithm: steps instead of epochs. A run without steps is that of imported parameters. */
 export type Algorithm = {
   readonly aggregation?: Aggregation;
   readonly augmentation?: readonly Component[];
@@ -28,7 +28,7 @@ export type Algorithm = {
   readonly regularization?: Regularization;
   readonly schedule?: Component;
   readonly seed: Integer;
-  readonly steps: Positive;
+  readonly steps?: Positive;
 };
 
 export type Author = {
@@ -706,7 +706,7 @@ export type ClosureEngine = {
 export type ClosureFile = {
   readonly mediaType: string;
   readonly path: Path;
-  readonly role: "engine" | "parameters" | "state" | "journal" | "telemetry" | "document";
+  readonly role: "engine" | "parameters" | "state" | "journal" | "telemetry" | "document" | "origin";
   readonly sha256: Digest;
   readonly size: Count;
 };
@@ -722,6 +722,11 @@ export type Closure = {
   readonly earlier?: readonly ClosureEarlierEngine[];
   readonly engine: ClosureEngine;
   readonly files: readonly ClosureFile[];
+  readonly imported?: {
+    readonly file: string;
+    readonly format: string;
+    readonly parameters: Digest;
+  };
   readonly keywords?: readonly string[];
   readonly license?: License;
   readonly model: Model;
@@ -819,6 +824,13 @@ export type JournalLineHyperparameter = {
   readonly value: number;
 };
 
+export type JournalLineImportedParameters = {
+  readonly event: "parameters";
+  readonly parameters: Digest;
+  readonly step: 0;
+  readonly type: "event";
+};
+
 export type JournalLineStep = {
   readonly clipped?: Count;
   readonly correct?: Count;
@@ -830,7 +842,7 @@ export type JournalLineStep = {
 };
 
 /** One line of journal/train.jsonl: what a replay reproduces byte for byte. */
-export type JournalLine = JournalLineHeader | JournalLineHyperparameter | JournalLineEngineChange | JournalLineStep | JournalLineEvaluation | JournalLineCheckpoint;
+export type JournalLine = JournalLineHeader | JournalLineHyperparameter | JournalLineEngineChange | JournalLineImportedParameters | JournalLineStep | JournalLineEvaluation | JournalLineCheckpoint;
 
 export type EngineSectionDtype = "u8" | "i8" | "u16" | "i16" | "u32" | "i32" | "f32" | "i64" | "f64";
 

@@ -56,7 +56,7 @@ function algorithmFacts(algorithm: Algorithm, train: number): Fact[] {
     algorithm;
   const { initializer, averaging, augmentation } = algorithm;
   const facts: (Fact | undefined)[] = [
-    { name: "Steps", value: count(steps) },
+    { name: "Steps", value: count(steps ?? 0) },
     { name: "Batch", value: `${count(batchSize)} = ${batchSize / microbatchSize} × ${microbatchSize}` },
     { name: "Seed", value: String(seed) },
     component("Optimizer", optimizer),

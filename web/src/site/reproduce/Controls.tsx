@@ -48,7 +48,7 @@ export function Controls(props: Props) {
           labels, and counts.
         </ModeChoice>
         <ModeChoice mode="replay" chosen={mode} onChoose={setMode} title="Replay the training">
-          Trains again from seed {algorithm.seed}: {count(algorithm.steps)} steps of {count(algorithm.batchSize)}{" "}
+          Trains again from seed {algorithm.seed}: {count(algorithm.steps ?? 0)} steps of {count(algorithm.batchSize)}{" "}
           examples, each compared with the journal, bit for bit.
         </ModeChoice>
       </fieldset>

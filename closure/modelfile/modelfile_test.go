@@ -1,0 +1,219 @@
+package modelfile_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/reprise-ml/reprise/closure"
+	"github.com/reprise-ml/reprise/closure/modelfile"
+	mt "github.com/reprise-ml/reprise/closure/modelfile/modelfiletest"
+	"github.com/reprise-ml/reprise/schema"
+)
+
+func array(name string, shape ...int) mt.Array {
+	a := mt.Array{Name: name, Shape: shape, Values: make([]float32, schema.Elements(shape))}
+	for k := range a.Values {
+		a.Values[k] = float32(k)
+	}
+	return a
+}
+
+type attributes = map[string]any
+
+// one is a graph of one node on an image of 2 channels, 6×6.
+func one(op string, a attributes, constants ...mt.Array) []byte {
+	n := mt.Node{Op: op, Name: "it", Inputs: []string{"x"}, Output: "y", Attributes: a}
+	for _, c := range constants {
+		n.Inputs = append(n.Inputs, c.Name)
+	}
+	return mt.ONNX("x", []int{0, 2, 6, 6}, "y", constants, n)
+}
+
+func TestONNXLayers(t *testing.T) {
+	kernel := array("k", 4, 2, 3, 3)
+	tests := []struct {
+		name string
+		file []byte
+		want schema.Layer
+	}{
+		{"same", one("Conv", attributes{"auto_pad": "SAME_UPPER"}, kernel), schema.Layer{Name: "conv1", Component: schema.Component{Kind: "conv2d", Attributes: attributes{
+			"filters": 4, "kernel": []any{3, 3}, "stride": []any{int64(1), int64(1)}, "padding": "same", "bias": false,
+		}}}},
+		{"pool", one("AveragePool", attributes{"kernel_shape": []int{3, 2}, "strides": []int{2, 1}}), schema.Layer{Name: "avgpool1", Component: schema.Component{Kind: "avgpool2d", Attributes: attributes{
+			"size": []any{int64(3), int64(2)}, "stride": []any{int64(2), int64(1)}, "padding": "valid",
+		}}}},
+		{"sigmoid", one("Sigmoid", nil), schema.Layer{Name: "activation1", Component: schema.Component{Kind: "activation", Attributes: attributes{"function": "sigmoid"}}}},
+		{"leaky", one("LeakyRelu", attributes{"alpha": float32(0.01)}), schema.Layer{Name: "activation1", Component: schema.Component{Kind: "activation", Attributes: attributes{"function": "leaky-relu"}}}},
+		{"reshape", mt.ONNX("x", []int{0, 2, 6, 6}, "y", nil,
+			mt.Node{Op: "Flatten", Inputs: []string{"x"}, Output: "y"}), schema.Layer{Name: "flatten1", Component: schema.Component{Kind: "flatten"}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			m, err := modelfile.Read("m.onnx", test.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := m.Layers[0].MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := test.want.MarshalJSON()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Layers) != 1 || !bytes.Equal(got, want) || !slices.Equal(m.Input, []int{6, 6, 2}) {
+				t.Errorf("%s of %v, want %s", got, m.Input, want)
+			}
+		})
+	}
+}
+
+// A residual branch names its inputs.
+func TestONNXBranches(t *testing.T) {
+	m, err := modelfile.Read("m.onnx", mt.ONNX("x", []int{0, 2, 6, 6}, "y", []mt.Array{array("k", 2, 2, 1, 1)},
+		mt.Node{Op: "Relu", Inputs: []string{"x"}, Output: "a"},
+		mt.Node{Op: "Conv", Inputs: []string{"a", "k"}, Output: "b"},
+		mt.Node{Op: "Identity", Inputs: []string{"b"}, Output: "c"},
+		mt.Node{Op: "Add", Inputs: []string{"c", "a"}, Output: "d"},
+		mt.Node{Op: "Concat", Inputs: []string{"d", "x"}, Output: "y", Attributes: attributes{"axis": 1}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, l := range m.Layers {
+		said = append(said, l.Name+"("+strings.Join(l.Inputs, ",")+")")
+	}
+	if got := strings.Join(said, " "); got != "activation1() conv1() add1(conv1,activation1) concat1(add1,input)" {
+		t.Error(got)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	kernel := array("k", 4, 2, 3, 3)
+	type object = map[string]any
+	input := object{"layer_type": "input", "out_sx": 1, "out_sy": 1, "out_depth": 2}
+	full := func(filters int, w any) object {
+		list := make([]any, filters)
+		for i := range list {
+			list[i] = object{"sx": 1, "sy": 1, "depth": 2, "w": w}
+		}
+		return object{"layer_type": "fc", "out_depth": 1, "num_inputs": 2, "filters": list, "biases": object{"w": []float32{0}}}
+	}
+	tests := []struct {
+		name string
+		file []byte
+		want string
+	}{
+		{"nothing", nil, "is empty"},
+		{"an operation", one("BatchNormalization", nil), `node "it" (BatchNormalization): no layer of ours does what BatchNormalization does`},
+		{"groups", one("Conv", attributes{"group": 2}, kernel), "2 groups"},
+		{"dilations", one("Conv", attributes{"dilations": []int{2, 2}}, kernel), "dilations"},
+		{"uneven zeros", one("Conv", attributes{"pads": []int{0, 0, 1, 1}}, kernel), "pads are [0 0 1 1]"},
+		{"lower zeros", one("Conv", attributes{"auto_pad": "SAME_LOWER"}, kernel), "SAME_LOWER"},
+		{"another kernel", one("Conv", attributes{"kernel_shape": []int{5, 5}}, kernel), "kernel_shape is [5 5]"},
+		{"an attribute", one("Conv", attributes{"secret": 1}, kernel), `"secret" is not understood`},
+		{"one dimension", one("Conv", nil, array("k", 4, 2, 3)), "convolutions of images are read"},
+		{"no weight", one("Conv", nil), "it has no weight"},
+		{"a ceiling", one("MaxPool", attributes{"kernel_shape": []int{2, 2}, "ceil_mode": 1}), "ceil_mode"},
+		{"a mean over zeros", one("AveragePool", attributes{"kernel_shape": []int{2, 2}, "pads": []int{1, 1, 1, 1}}), "means over zeros"},
+		{"a pool of no size", one("MaxPool", nil), "no kernel_shape"},
+		{"another slope", one("LeakyRelu", attributes{"alpha": float32(0.2)}), "alpha is 0.2"},
+		{"another axis", one("Flatten", attributes{"axis": 2}), "axis 2"},
+		{"a softmax of images", one("Softmax", nil), "softmax over the rows"},
+		{"another domain", mt.ONNX("x", []int{0, 4}, "y", nil, mt.Node{Op: "Relu", Domain: "com.example", Inputs: []string{"x"}, Output: "y"}), "com.example"},
+		{"alpha", mt.ONNX("x", []int{0, 2}, "y", []mt.Array{array("w", 2, 2)}, mt.Node{Op: "Gemm", Inputs: []string{"x", "w"}, Output: "y", Attributes: attributes{"alpha": float32(2)}}), "alpha is 2"},
+		{"a constant added", mt.ONNX("x", []int{0, 2}, "y", []mt.Array{array("w", 2)}, mt.Node{Op: "Add", Inputs: []string{"x", "w"}, Output: "y"}), "only to a product"},
+		{"a softmax in the middle", mt.ONNX("x", []int{0, 2}, "z", nil, mt.Node{Op: "Softmax", Inputs: []string{"x"}, Output: "y"}, mt.Node{Op: "Relu", Inputs: []string{"y"}, Output: "z"}), "follows a Softmax"},
+		{"an open width", mt.ONNX("x", []int{0, 1, 0, 28}, "y", nil), "must be fixed"},
+		{"a sequence", mt.ONNX("x", []int{0, 4, 4}, "y", nil), "3 dimensions"},
+		{"no layers", mt.ONNX("x", []int{0, 4}, "x", nil), "no layers"},
+		{"no output", mt.ONNX("x", []int{0, 4}, "z", nil, mt.Node{Op: "Relu", Inputs: []string{"x"}, Output: "y"}), `no node makes "z"`},
+		{"an unknown value", mt.ONNX("x", []int{0, 4}, "y", nil, mt.Node{Op: "Relu", Inputs: []string{"q"}, Output: "y"}), `"q" is made by no node before`},
+		{"half a file", one("Conv", nil, kernel)[:60], "no ONNX model"},
+		{"another program's JSON", []byte(`{"a": 1}`), "no network of ConvNetJS"},
+		{"broken JSON", []byte(`{"layers": [`), "no network of ConvNetJS"},
+		{"dropout of ConvNetJS", mt.ConvNetJS(input, object{"layer_type": "dropout", "drop_prob": 0.5}), "layers[1] (dropout)"},
+		{"maxout", mt.ConvNetJS(input, object{"layer_type": "maxout"}), "no layer of ours"},
+		{"too few filters", mt.ConvNetJS(input, full(0, []float32{1, 2})), "0 filters for a depth of 1"},
+		{"too few numbers", mt.ConvNetJS(input, full(1, []float32{1})), "w has 1 numbers, not 2"},
+		{"numbers with a hole", mt.ConvNetJS(input, full(1, object{"0": 1, "2": 1})), `one named "2"`},
+		{"no numbers", mt.ConvNetJS(input, full(1, "many")), "no list of numbers"},
+		{"a convolution of a row", mt.ConvNetJS(input, object{"layer_type": "conv"}), "no image"},
+		{"an archive of something else", []byte("PK\x03\x04 and so on"), "no zip archive"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := modelfile.Read("model", test.file)
+			if _, ok := errors.AsType[*schema.Invalid](err); !ok || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q in a *schema.Invalid", err, test.want)
+			}
+		})
+	}
+}
+
+// bytesOf are f64.
+func bytesOf(values ...float64) []byte {
+	var b []byte
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	}
+	return b
+}
+
+func TestOnto(t *testing.T) {
+	slots := []modelfile.Slot{{Name: "d.weight", Shape: []int{1, 8}, Flattened: []int{2, 2, 2}}}
+	m := &modelfile.Model{Layout: modelfile.LayoutPyTorch, Tensors: []closure.Tensor{{
+		Name: "w", DType: "f64", Shape: []int{1, 8},
+		Data: bytesOf(0, 1, 2, 3, 10, 11, 12, 13), // channel 0, then channel 1
+	}}}
+	tensors, err := m.Onto("m", slots, modelfile.Names{Theirs: map[string]string{"d.weight": "w"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := mt.Array{Values: []float32{0, 10, 1, 11, 2, 12, 3, 13}}
+	if got := tensors[0]; got.DType != "f32" || !bytes.Equal(got.Data, mt.Bytes(want)) {
+		t.Errorf("%v", got)
+	}
+	for name, change := range map[string]func(){
+		"finite number":  func() { copy(m.Tensors[0].Data, []byte{0, 0, 0, 0, 0, 0, 0xf8, 0x7f}) },
+		"are i64":        func() { m.Tensors[0].DType = "i64" },
+		"is there twice": func() { m.Tensors = append(m.Tensors, m.Tensors[0]) },
+	} {
+		before := slices.Clone(m.Tensors)
+		data := slices.Clone(m.Tensors[0].Data)
+		change()
+		if _, err := m.Onto("m", slots, modelfile.Names{Theirs: map[string]string{"d.weight": "w"}}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+		m.Tensors = before
+		m.Tensors[0].Data = data
+	}
+}
+
+// FuzzRead: whatever a file holds, the answer is a model or *schema.Invalid, and tensors have the bytes of their shapes.
+func FuzzRead(f *testing.F) {
+	f.Add(one("Conv", attributes{"pads": []int{1, 1, 1, 1}}, array("k", 4, 2, 3, 3)))
+	f.Add(one("Softmax", attributes{"axis": 1}))
+	f.Add(mt.NPZ(array("a", 2, 3)))
+	f.Add(mt.NPY("<f4", []int{2}, make([]byte, 8)))
+	f.Add(mt.ConvNetJS(map[string]any{"layer_type": "input", "out_sx": 1, "out_sy": 1, "out_depth": 2}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		m, err := modelfile.Read("file", data)
+		if err != nil {
+			if _, ok := errors.AsType[*schema.Invalid](err); !ok {
+				t.Fatalf("not *schema.Invalid: %v", err)
+			}
+			return
+		}
+		for _, tensor := range m.Tensors {
+			if len(tensor.Data) != schema.Elements(tensor.Shape)*schema.DTypeSize(tensor.DType) {
+				t.Errorf("%s has %d bytes for %v of %s", tensor.Name, len(tensor.Data), tensor.Shape, tensor.DType)
+			}
+		}
+	})
+}
