@@ -89,6 +89,24 @@ func unpackBlock(zigzag *[blockSize]uint32, src []byte, n int, w uint, pad *padd
 			z[7] = uint32(high >> (3 * w) & mask)
 			at += w
 		}
+	case w <= 29:
+		// A word holds two, wherever in a byte they begin.
+		at1, at2, at3 := 2*w>>3, 4*w>>3, 6*w>>3
+		by1, by2, by3 := 2*w&7, 4*w&7, 6*w&7
+		for ; k+8 <= n; k += 8 {
+			z := zigzag[k : k+8 : k+8]
+			a, b := binary.LittleEndian.Uint64(src[at:]), binary.LittleEndian.Uint64(src[at+at1:])>>by1
+			c, d := binary.LittleEndian.Uint64(src[at+at2:])>>by2, binary.LittleEndian.Uint64(src[at+at3:])>>by3
+			z[0] = uint32(a & mask)
+			z[1] = uint32(a >> w & mask)
+			z[2] = uint32(b & mask)
+			z[3] = uint32(b >> w & mask)
+			z[4] = uint32(c & mask)
+			z[5] = uint32(c >> w & mask)
+			z[6] = uint32(d & mask)
+			z[7] = uint32(d >> w & mask)
+			at += w
+		}
 	}
 	for bit := uint(k) * w; k < n; k++ {
 		zigzag[k] = uint32(binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & mask)
