@@ -56,7 +56,7 @@ func TestUsage(t *testing.T) {
 		{"unknown verb", []string{"trian"}, `"trian" is not a verb of reprise`},
 		{"verb of a verb", []string{"dataset"}, "needs a verb: import or show"},
 		{"unknown verb of a verb", []string{"dataset", "sow"}, `"sow" is not a verb of reprise dataset`},
-		{"verb of a later release", []string{"convert"}, "is not a verb"},
+		{"missing file of convert", []string{"convert"}, "FILE is missing"},
 		{"unknown importer", []string{"dataset", "import", "parquet"}, "is not a verb"},
 		{"unknown flag", []string{"list", "--no"}, "unknown flag: --no"},
 		{"missing argument", []string{"train"}, "SPEC is missing"},

@@ -40,7 +40,7 @@ func TestVerbs(t *testing.T) {
 		got = append(got, c.Name())
 	}
 	slices.Sort(got)
-	want := strings.Fields("compile completion copy dataset demo diff engine export fsck gc history import init join list login logout predict publish pull replay resume search serve session show tag token train verify version withdraw")
+	want := strings.Fields("compile completion convert copy dataset demo diff engine export fsck gc history import init join list login logout predict publish pull replay resume search serve session show tag token train verify version withdraw")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

@@ -12,8 +12,8 @@ import type { Tab } from "./browser.ts";
 import { launchChromium } from "./chromium.ts";
 import { type FarLine, farLine } from "./farlink.ts";
 import { launchFirefox } from "./firefox.ts";
-import { Guest } from "./guest.ts";
-import { command, folder, get, OwnSession, site } from "./native.ts";
+import { command, folder, OwnSession } from "./native.ts";
+import { get, onceMore, site, Visitor } from "./visit.ts";
 
 /** A version that no other test has taken. */
 const newVersion = () => `1.${Date.now()}.0`;
@@ -22,12 +22,9 @@ const firefoxs = (p: ParticipantStatus) => p.family === "spidermonkey";
 const chromiums = (p: ParticipantStatus) => p.family === "v8";
 const named = (name: string) => (p: ParticipantStatus) => p.name === name;
 
-// Only what waited in vain is tried again: a comparison that fails once, fails.
-const stalled = { retry: { count: 1, condition: /in vain/ } };
-
-describe.runIf(site)("native participants and tabs", stalled, () => {
-  const chromium = new Guest(launchChromium);
-  const firefox = new Guest(launchFirefox);
+describe.runIf(site)("native participants and tabs", onceMore, () => {
+  const chromium = new Visitor(launchChromium);
+  const firefox = new Visitor(launchFirefox);
   let session: OwnSession | undefined;
   let line: FarLine | undefined;
   afterEach(async () => {
@@ -50,7 +47,7 @@ describe.runIf(site)("native participants and tabs", stalled, () => {
   const phase = `const phase = (name) => until(() => document.querySelector("[data-phase]")?.dataset.phase === name);`;
   const taking = `${phase} set(await one(".workers input"), "1"); await click("Join"); await phase("following");`;
 
-  async function tab(visitor: Guest, id: string, at?: string): Promise<Tab> {
+  async function tab(visitor: Visitor, id: string, at?: string): Promise<Tab> {
     const page = await visitor.open(`/join/${id}`, at);
     await visitor.act(page, taking);
     return page;
@@ -95,7 +92,7 @@ describe.runIf(site)("native participants and tabs", stalled, () => {
     one.signal("SIGKILL");
     await session.gone(named("one"), 1);
     // A tab is closed, and the visitor of another one leaves.
-    await first.close();
+    await chromium.close(first);
     await session.gone(chromiums, 1);
     await firefox.act(fox, `await click("Leave"); await button("Join again");`);
     await session.gone(firefoxs, 1);

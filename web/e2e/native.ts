@@ -7,15 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { ParticipantStatus, SessionDetail } from "../src/site/session/types.ts";
-
-/** The address of `reprise serve` over a store that e2e/prepare has filled. */
-export const site = process.env.REPRISE_E2E_SITE?.replace(/\/$/, "");
-
-export async function get<T>(path: string): Promise<T> {
-  const response = await fetch(`${site}${path}`);
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return (await response.json()) as T;
-}
+import { get, site } from "./visit.ts";
 
 const reprise = fileURLToPath(new URL("../../bin/reprise", import.meta.url));
 

@@ -69,12 +69,18 @@ export class Visitor {
     afterAll(() => this.#leave());
   }
 
-  /** Opens a page of the site in a tab, which is closed after the test. */
-  async open(path: string): Promise<Tab> {
+  /** Opens a page of the site in a tab, by way of another address where one is given. It is closed after the test. */
+  async open(path: string, address = site): Promise<Tab> {
     this.#browser ??= await this.#launch();
-    const tab = await this.#browser.open(`${site}${path}`);
+    const tab = await this.#browser.open(`${address}${path}`);
     this.#tabs.push(tab);
     return tab;
+  }
+
+  /** Closes a tab in the middle of a test. */
+  async close(tab: Tab): Promise<void> {
+    this.#tabs.splice(this.#tabs.indexOf(tab), 1);
+    await tab.close();
   }
 
   /** Runs statements in a page and returns what they return. */
