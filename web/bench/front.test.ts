@@ -85,7 +85,11 @@ async function visit(slowdown: number): Promise<Visit> {
   await session.send("Emulation.setCPUThrottlingRate", { rate: slowdown });
   await page.addInitScript(observe);
   await page.goto(site as string, { waitUntil: "commit" });
-  await page.waitForFunction(() => window.seen.cards > 0 && performance.getEntriesByName("ready").length > 0);
+  await page.waitForFunction(
+    () =>
+      window.seen.cards > 0 &&
+      ["ready", "first-contentful-paint"].every((name) => performance.getEntriesByName(name).length > 0),
+  );
   const seen = await page.evaluate(() => ({
     ...window.seen,
     paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? 0,

@@ -140,10 +140,10 @@ async function replay(page: Page): Promise<void> {
 
 async function tryIt(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Load the model" }).click();
-  await page.getByRole("button", { name: "Load the model" }).waitFor({ state: "detached" });
-  const pad = page.locator("canvas.pad");
+  const pad = page.locator("#try canvas.pad");
+  await pad.or(page.locator("#try input[type=range]")).first().waitFor();
   if ((await pad.count()) > 0) await drawLetter(pad);
-  await page.waitForLoadState("networkidle");
+  await page.locator("[data-guess]").first().waitFor();
 }
 
 /** Draws a C. */
