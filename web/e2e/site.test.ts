@@ -101,6 +101,9 @@ async function scrollThrough(): Promise<void> {
   await page.waitForLoadState("networkidle");
 }
 
+/** For a slow machine; nobody waits longer than it takes. */
+const patient = { timeout: 60_000 };
+
 /** Lists are drawn by the server: the stand-in has none. */
 const lists = (): [string, string][] =>
   given === undefined
@@ -143,7 +146,7 @@ describe.skipIf(given === undefined)("lists", () => {
     await page.waitForURL("**/?task=tabular-classification");
     await page.getByRole("link", { name: "Clear the search" }).click();
     await page.waitForURL(`${site}/`);
-    await expect.poll(() => page.getByRole("status").textContent()).toBe(all);
+    await expect.poll(() => page.getByRole("status").textContent(), patient).toBe(all);
     expect(await page.getByLabel("Task").inputValue()).toBe("");
   });
 
@@ -164,7 +167,7 @@ describe.skipIf(given === undefined)("lists", () => {
     await page.goto(`${site}/`);
     await page.waitForURL(`**/?q=${closure.name}`);
     expect(await page.getByRole("searchbox").inputValue()).toBe(closure.name);
-    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe("q");
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id), patient).toBe("q");
     expect(complaints).toEqual([]);
   });
 
@@ -253,9 +256,11 @@ test("the keyboard reaches everything", async () => {
   const focused = () => page.evaluate(() => document.activeElement?.id);
   await go(given === undefined ? "/about" : "/");
   await page.keyboard.press("Tab");
-  await expect.poll(() => page.evaluate(() => document.activeElement?.textContent)).toBe("Skip to the content");
+  await expect
+    .poll(() => page.evaluate(() => document.activeElement?.textContent), patient)
+    .toBe("Skip to the content");
   await page.keyboard.press("Enter");
-  await expect.poll(focused).toBe("main");
+  await expect.poll(focused, patient).toBe("main");
   if (given !== undefined) {
     const title = await page.getByRole("article").first().getByRole("heading").textContent();
     for (let i = 0; i < 30; i++) {
@@ -271,8 +276,8 @@ test("the keyboard reaches everything", async () => {
   // A page that the script exchanges is announced by the focus; one that the browser loads, by the browser.
   await page.getByRole("link", { name: "How that works" }).press("Enter");
   await page.getByRole("heading", { level: 1, name: "The same numbers" }).waitFor();
-  if (given !== undefined) await expect.poll(focused).toBe("main");
-  await expect.poll(() => page.evaluate(() => window.scrollY)).toBe(0);
+  if (given !== undefined) await expect.poll(focused, patient).toBe("main");
+  await expect.poll(() => page.evaluate(() => window.scrollY), patient).toBe(0);
 });
 
 test("nothing breaks the policy of the page, and no page complains", async () => {

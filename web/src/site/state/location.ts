@@ -27,7 +27,8 @@ export class Location {
   go(path: string): void {
     this.#window.history.pushState(null, "", path);
     this.#changed();
-    this.#window.scrollTo(0, 0);
+    // At once, however smoothly links within a page scroll.
+    this.#window.scrollTo({ left: 0, top: 0, behavior: "instant" });
   }
 
   /** Changes the address of where the visitor is: typing in a search leaves one step in the history, not one per letter. */
