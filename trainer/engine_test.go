@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -70,16 +69,7 @@ func TestEngineChange(t *testing.T) {
 func killed(l *laboratory, _ string) {
 	for range 6 {
 		time.Sleep(120 * time.Millisecond)
-		l.mu.Lock()
-		old := l.sessions
-		l.sessions = nil
-		records := maps.Clone(l.store.records)
-		l.mu.Unlock()
-		old.Close()
-		l.store.mu.Lock()
-		l.store.records = records
-		l.store.mu.Unlock()
-		l.open()
+		l.crash()
 	}
 }
 

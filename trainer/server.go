@@ -247,6 +247,10 @@ func (c *Coordinator) snapshotBefore(step int64) wire.Snapshot {
 // travel goes back to a step: to a snapshot before it, and from there on as follow does.
 func (s *serverReplica) travel(ctx context.Context, step int64) error {
 	s.c.mu.Lock()
+	if s.running != s.c.current {
+		s.c.mu.Unlock()
+		return nil // the session has gone back to another engine meanwhile, which its snapshots are now of
+	}
 	snapshot := s.c.snapshotBefore(step)
 	snapshot.Hyperparameters = s.c.values(snapshot.Step)
 	s.c.mu.Unlock()
@@ -261,9 +265,7 @@ func (s *serverReplica) travel(ctx context.Context, step int64) error {
 		return err
 	}
 	for s.at < step {
-		s.c.mu.Lock()
-		u, events := s.c.update(s.at+1), s.c.eventsOf(s.at+1)
-		s.c.mu.Unlock()
+		u, events := s.upcoming()
 		if u == nil {
 			return nil // the session has gone back meanwhile
 		}
@@ -283,6 +285,16 @@ func (c *Coordinator) update(step int64) *Update {
 		return c.updates[step-c.updates[0].Step]
 	}
 	return nil
+}
+
+// upcoming is the update after the replica's state, if it is kept and of the replica's engine, and the changes before it.
+func (s *serverReplica) upcoming() (*Update, []schema.JournalLine) {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	if s.running != s.c.current {
+		return nil, nil
+	}
+	return s.c.update(s.at + 1), s.c.eventsOf(s.at + 1)
 }
 
 // eventsOf are the changes that a step begins with.
@@ -310,9 +322,7 @@ func (s *serverReplica) step(ctx context.Context, u *Update, events []schema.Jou
 // follow applies the next update, and makes a snapshot where one is due.
 func (s *serverReplica) follow(ctx context.Context) error {
 	c := s.c
-	c.mu.Lock()
-	u, events := c.update(s.at+1), c.eventsOf(s.at+1)
-	c.mu.Unlock()
+	u, events := s.upcoming()
 	if u == nil {
 		s.valid = false // the updates are gone: from a snapshot
 		return nil

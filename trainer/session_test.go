@@ -453,6 +453,20 @@ func TestSessionCatchesCheats(t *testing.T) {
 	group.Wait()
 }
 
+// crash starts the server again from what it has saved: all else is lost.
+func (l *laboratory) crash() {
+	l.mu.Lock()
+	old := l.sessions
+	l.sessions = nil
+	records := maps.Clone(l.store.records)
+	l.mu.Unlock()
+	old.Close()
+	l.store.mu.Lock()
+	l.store.records = records
+	l.store.mu.Unlock()
+	l.open()
+}
+
 func TestSessionIsDurable(t *testing.T) {
 	l := newLaboratory(t)
 	want, journal := l.alone(120)
@@ -464,17 +478,7 @@ func TestSessionIsDurable(t *testing.T) {
 	}
 	for range 4 {
 		time.Sleep(150 * time.Millisecond)
-		// A crash: what was not saved is lost.
-		l.mu.Lock()
-		old := l.sessions
-		l.sessions = nil
-		records := maps.Clone(l.store.records)
-		l.mu.Unlock()
-		old.Close()
-		l.store.mu.Lock()
-		l.store.records = records
-		l.store.mu.Unlock()
-		l.open()
+		l.crash()
 	}
 	d := l.over(id)
 	l.same(d, want, journal)

@@ -41,11 +41,13 @@ func home(t *testing.T) (configFile string) {
 	return filepath.Join(dir, ".docker", "config.json")
 }
 
-// guarded makes a registry want tokens, each good for a few requests, which it gives to user and secret.
+// guarded makes a registry want tokens, each good for a few requests, which it gives to user and secret. A request that was refused is
+// answered when it comes with another token, however often others, sent at the same time, have used that.
 func guarded(t *testing.T, lifetime int) *flaky {
 	f := newFlaky(t)
 	var mu sync.Mutex
 	left := map[string]int{}
+	refused := map[string]string{} // requests, to the token that was not good any more
 	f.on(func(w http.ResponseWriter, r *http.Request) bool {
 		mu.Lock()
 		defer mu.Unlock()
@@ -60,9 +62,12 @@ func guarded(t *testing.T, lifetime int) *flaky {
 			return true
 		}
 		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if left[token]--; left[token] >= 0 {
+		request := r.Method + r.URL.String() + r.Header.Get("Content-Range")
+		spent, again := refused[request]
+		if left[token]--; left[token] >= 0 || again && token != spent && token != "" {
 			return false
 		}
+		refused[request] = token
 		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="http://%s/token",service="test",scope="repository:zoo/mnist:pull,push"`, f.host))
 		w.WriteHeader(http.StatusUnauthorized)
 		return true

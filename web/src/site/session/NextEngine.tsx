@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from "react";
 import { Button } from "../ui/Button.tsx";
 import { Field } from "./Field.tsx";
+import { SpecificationField } from "./SpecificationField.tsx";
 import type { SessionCommand } from "./types.ts";
 
 interface Props {
@@ -44,20 +45,7 @@ export function NextEngine({ next, last, busy, send }: Props) {
             />
           )}
         </Field>
-        <Field label="Next specification" hint="YAML or JSON. Its datasets must be in this zoo.">
-          {(id, described) => (
-            <textarea
-              id={id}
-              aria-describedby={described}
-              className="field-text mono"
-              rows={8}
-              required
-              spellCheck={false}
-              value={specification}
-              onChange={(e) => setSpecification(e.target.value)}
-            />
-          )}
-        </Field>
+        <SpecificationField label="Next specification" rows={8} value={specification} onChange={setSpecification} />
         <Field label="From step" hint="Empty: from the next step on.">
           {(id, described) => (
             <input

@@ -11,6 +11,7 @@ import { startSession } from "./client.ts";
 import { Field } from "./Field.tsx";
 import { keepOwnerSecret, keepServerToken, serverToken } from "./keys.ts";
 import { Problem } from "./Problem.tsx";
+import { SpecificationField } from "./SpecificationField.tsx";
 import type { SessionRequest } from "./types.ts";
 import "../pages/closure.css";
 import "../reproduce/reproduce.css";
@@ -113,21 +114,13 @@ export default function StartPage({ parameters }: { readonly parameters: URLSear
             </Choice>
           </fieldset>
           {form.source === "specification" ? (
-            <Field label="Specification" hint="YAML or JSON. Its datasets must be in this zoo.">
-              {(id, described) => (
-                <textarea
-                  id={id}
-                  aria-describedby={described}
-                  className="field-text mono"
-                  rows={18}
-                  required
-                  spellCheck={false}
-                  placeholder={example}
-                  value={form.specification}
-                  onChange={(e) => change({ specification: e.target.value })}
-                />
-              )}
-            </Field>
+            <SpecificationField
+              label="Specification"
+              rows={18}
+              placeholder={example}
+              value={form.specification}
+              onChange={(specification) => change({ specification })}
+            />
           ) : (
             <div className="fields">
               <Field label="Closure" hint="A name, name:version or name@digest of this zoo.">
