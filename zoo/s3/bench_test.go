@@ -27,7 +27,7 @@ func BenchmarkAgainstPlainClient(b *testing.B) {
 		for _, c := range []struct {
 			name        string
 			size, count int
-		}{{"64MiB", 64 * mib, 1}, {"64x4KiB", 4 << 10, 64}} {
+		}{{"256MiB", 256 * mib, 1}, {"64x4KiB", 4 << 10, 64}} {
 			b.Run(name+"/"+c.name, func(b *testing.B) { against(b, server, c.size, c.count) })
 		}
 	}

@@ -152,28 +152,31 @@ func (s *Store) listParts(ctx context.Context, d schema.Digest, u upload) (map[i
 	}
 }
 
-// sendParts reads the whole blob and sends the parts that are not there. While one is sent, the next is read and hashed.
+// sendParts reads the whole blob and sends the parts that are not there, as many at a time as there are buffers. A part that was on its
+// way when the process died is sent again; those that had arrived are compared.
 func (s *Store) sendParts(ctx context.Context, d schema.Digest, u upload, there map[int]minio.ObjectPart, r io.Reader) ([]minio.CompletePart, error) {
 	parts := make([]minio.CompletePart, (u.Size+u.PartSize-1)/u.PartSize)
 	group, inner := errgroup.WithContext(ctx)
-	group.SetLimit(1)
-	reading, sending := make([]byte, u.PartSize), make([]byte, u.PartSize)
 	var readErr error
 	for i := range parts {
-		b := reading[:min(u.PartSize, u.Size-int64(i)*u.PartSize)]
-		if _, readErr = io.ReadFull(r, b); readErr != nil || inner.Err() != nil {
+		b, err := s.buffers.take(inner, min(u.PartSize, u.Size-int64(i)*u.PartSize))
+		if err != nil {
+			break // the group, or ctx, has the reason
+		}
+		if _, readErr = io.ReadFull(r, b.bytes); readErr != nil {
+			b.give(false)
 			break
 		}
-		sum := schema.DigestOf(b)
-		if p, ok := there[i+1]; ok && same(p, b, sum) {
-			parts[i] = completed(p)
-			continue
-		}
-		group.Go(func() (err error) { // begins when the one before has ended
-			parts[i], err = s.sendPart(inner, d, u, i+1, b, sum)
+		group.Go(func() (err error) {
+			defer func() { b.give(err != nil) }()
+			sum := schema.DigestOf(b.bytes)
+			if p, ok := there[i+1]; ok && same(p, b.bytes, sum) {
+				parts[i] = completed(p)
+				return nil
+			}
+			parts[i], err = s.sendPart(inner, d, u, i+1, b.bytes, sum)
 			return err
 		})
-		reading, sending = sending, reading
 	}
 	if readErr == nil && inner.Err() == nil {
 		_, readErr = io.Copy(io.Discard, r) // the verdict comes with the end of the stream
@@ -202,7 +205,7 @@ func same(p minio.ObjectPart, b []byte, sum schema.Digest) bool {
 
 func (s *Store) sendPart(ctx context.Context, d schema.Digest, u upload, number int, b []byte, sum schema.Digest) (part minio.CompletePart, err error) {
 	err = again(ctx, func() error {
-		p, err := s.core.PutObjectPart(ctx, s.location.Bucket, s.key(zoo.BlobPath(d)), u.ID, number, bytes.NewReader(b), int64(len(b)), partOptions(sum))
+		p, err := s.core.PutObjectPart(ctx, s.location.Bucket, s.key(zoo.BlobPath(d)), u.ID, number, bytes.NewReader(b), int64(len(b)), s.partOptions(sum))
 		part = completed(p)
 		return err
 	})

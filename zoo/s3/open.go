@@ -23,6 +23,7 @@ type Store struct {
 	signed   bool // requests carry a signature
 	warn     func(message string)
 	partSize int64
+	buffers  *buffers
 	puts     conditions
 	parts    conditions
 	mu       sync.Mutex // held from look to read back, where the server ignores conditions
@@ -43,8 +44,10 @@ var (
 type Options struct {
 	// Warn is told, once, what the server cannot do and what that means; nil is silence.
 	Warn func(message string)
-	// PartSize is the least size of the parts of a large blob, 5 MiB to 5 GiB; 0 means 8 MiB. A Put holds two parts in memory.
+	// PartSize is the least size of the parts of a large blob, 5 MiB to 5 GiB; 0 means 8 MiB.
 	PartSize int64
+	// Parts is how many parts, of all blobs together, are sent, and held in memory, at a time; 0 means 6.
+	Parts int
 	// Stall is how long nothing may move on a connection; 0 means 2 minutes.
 	Stall time.Duration
 }
@@ -55,6 +58,7 @@ const (
 	maxPartSize     = 5 << 30
 	maxParts        = 10_000
 	defaultPartSize = 8 << 20
+	defaultParts    = 6 // hides the latency of a far server, in 48 MiB
 )
 
 // Open opens the store at a place, s3://BUCKET/PREFIX?… (see Parse), and changes nothing there. Without a store there it
@@ -101,6 +105,9 @@ func connect(ctx context.Context, place string, o Options) (*Store, error) {
 	if o.PartSize < minPartSize || o.PartSize > maxPartSize {
 		return nil, schema.Invalidf("the store's options", "PartSize", "%d is not in 5 MiB to 5 GiB", o.PartSize)
 	}
+	if o.Parts <= 0 {
+		o.Parts = defaultParts
+	}
 	if o.Stall == 0 {
 		o.Stall = stallTimeout
 	}
@@ -111,7 +118,7 @@ func connect(ctx context.Context, place string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{location: l, core: core, signed: signed, warn: o.Warn, partSize: o.PartSize}, nil
+	return &Store{location: l, core: core, signed: signed, warn: o.Warn, partSize: o.PartSize, buffers: newBuffers(o.Parts, o.PartSize)}, nil
 }
 
 // key is where an object of the tree lies in the bucket.

@@ -123,14 +123,18 @@ func (s *Store) Put(ctx context.Context, d schema.Digest, size int64, r io.Reade
 
 // putWhole sends a blob in one request.
 func (s *Store) putWhole(ctx context.Context, d schema.Digest, size int64, r io.Reader, c condition) error {
-	b := make([]byte, size)
-	if _, err := io.ReadFull(r, b); err != nil {
+	b, err := s.buffers.take(ctx, size)
+	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(io.Discard, r); err != nil { // the verdict comes with the end of the stream
+	defer func() { b.give(err != nil) }()
+	if _, err = io.ReadFull(r, b.bytes); err != nil {
 		return err
 	}
-	_, err := s.put(ctx, zoo.BlobPath(d), b, blobType, c)
+	if _, err = io.Copy(io.Discard, r); err != nil { // the verdict comes with the end of the stream
+		return err
+	}
+	_, err = s.put(ctx, zoo.BlobPath(d), b.bytes, blobType, c)
 	if conditionFailed(err) {
 		return s.readBack(ctx, d, size)
 	}
