@@ -208,6 +208,8 @@ test-all: test test-farlink $(COSIGN) $(MINIO) ## and cosign and MinIO, which ta
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-torch >/dev/null)
 	REPRISE_PYTORCH=/usr/bin/python3 go test -count 1 -run PyTorchCurves ./fixtures/golden
 
+# The suite is the folder conformance of the specification's repository, opencontainers/distribution-spec: at v1.1.1 "go test -c" makes a
+# program of it, later "go build".
 SUITE ?=
 test-distribution: ## the OCI distribution specification's own suite against the server: make test-distribution SUITE=conformance.test
 	@test -n "$(SUITE)" || (echo "make test-distribution SUITE=PROGRAM: name the suite, built from its sources" >&2; exit 2)

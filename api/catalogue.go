@@ -32,11 +32,11 @@ const (
 	// done less often: it takes at most a part in restingFactor of the time.
 	staleAfter    = 2 * time.Second
 	restingFactor = 20
-	// patience is how long a request waits for that.
+	// patience is how long a request waits for that, unless it took longer the last time.
 	patience = 50 * time.Millisecond
-	// firstPatience is how long a request waits for a catalogue that is read for the first time, if there is much to read: more
-	// than few versions.
-	firstPatience = 400 * time.Millisecond
+	// firstPatience is how long a request waits for a catalogue that is read for the first time, if there is much to read, more
+	// than few versions, or an earlier index to answer from.
+	firstPatience = 250 * time.Millisecond
 	few           = 200
 )
 
@@ -51,14 +51,16 @@ type current struct {
 	mu       sync.Mutex
 	complete bool      // the whole store was read at least once
 	due      time.Time // when to look at the store again
+	took     time.Duration
 	changed  []schema.Digest
 	running  *refresh
 }
 
 // refresh is a look at the store that is going on.
 type refresh struct {
-	done chan struct{}
-	err  error
+	done    chan struct{}
+	err     error
+	awaited bool // somebody has changed something and wants to see it
 }
 
 // Changed says that there is something new about an object: the next answer knows of it.
@@ -81,12 +83,16 @@ func (c *current) Index(ctx context.Context) (Catalogue, error) {
 	}
 	r := c.running
 	if r == nil {
-		r = &refresh{done: make(chan struct{})}
+		r = &refresh{done: make(chan struct{}), awaited: len(c.changed) > 0}
 		c.running = r
 		go c.refresh(c.stopped, r, c.changed) // also when this request is gone: the next one wants it too
 		c.changed = nil
 	}
+	inVain := complete && !r.awaited && c.took > c.patience
 	c.mu.Unlock()
+	if inVain {
+		return c.Catalogue, nil
+	}
 	if err := c.wait(ctx, r, complete); err != nil {
 		return nil, err
 	}
@@ -106,12 +112,17 @@ func (c *current) wait(ctx context.Context, r *refresh, complete bool) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-enough.C:
-			if complete || !first && c.Unread() > few {
+			if complete || !first && (c.Unread() > few || c.hasAny(ctx)) {
 				return nil
 			}
 			enough.Reset(max(c.patience, firstPatience))
 		}
 	}
+}
+
+func (c *current) hasAny(ctx context.Context) bool {
+	n, err := c.Counts(ctx)
+	return err == nil && n.Closures+n.Datasets > 0
 }
 
 func (c *current) refresh(ctx context.Context, r *refresh, changed []schema.Digest) {
@@ -128,10 +139,10 @@ func (c *current) refresh(ctx context.Context, r *refresh, changed []schema.Dige
 	ended := c.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.running = nil
+	c.running, c.took = nil, ended.Sub(began)
 	c.complete = c.complete || r.err == nil
 	if len(c.changed) == 0 {
-		c.due = ended.Add(max(staleAfter, restingFactor*ended.Sub(began)))
+		c.due = ended.Add(max(staleAfter, restingFactor*c.took))
 	}
 }
 

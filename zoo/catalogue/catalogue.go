@@ -4,7 +4,8 @@
 //
 // Refresh compares the index with the store and reads what is new: published versions never change, so a list of their names is
 // all that has to be compared. Records about objects are looked for less often. Search answers from the index alone: words are
-// looked up in SQLite, once each; facets and orders come from a few columns of each object that are kept in memory (columns).
+// looked up in SQLite, once each; facets and orders come from a few columns of each object that are kept in memory (columns), and
+// that Refresh loads anew.
 package catalogue
 
 import (
@@ -26,7 +27,7 @@ import (
 )
 
 // layout is the version of the tables. An index of another is made anew.
-const layout = 2
+const layout = 3
 
 // recountAfter is the age at which records about objects are looked for again.
 const recountAfter = 30 * time.Second
@@ -54,8 +55,8 @@ type Catalogue struct {
 	counted    time.Time    // when records were looked for
 	unread     atomic.Int64 // versions that Refresh has yet to read
 
-	mu      sync.Mutex
-	columns *columns // of the generation that was loaded last
+	loading sync.Mutex
+	columns atomic.Pointer[columns] // of the generation that was loaded last
 }
 
 // Item is a version of a name.
@@ -153,16 +154,17 @@ func prepare(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// tables of the index. Texts of objects that are not the latest of their name are not searched.
+// tables of the index. Texts of objects that are not the latest of their name are not searched. Identifiers are never used again, and
+// what is long comes last in a row, since SQLite reads a row up to the last column that is asked for.
 var tables = fmt.Sprintf(`
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS object (
-	id INTEGER PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, latest INTEGER NOT NULL DEFAULT 0,
-	stamp TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, entry TEXT NOT NULL, document BLOB, size INTEGER NOT NULL,
-	problem TEXT NOT NULL, records INTEGER NOT NULL DEFAULT 0, withdrawn TEXT NOT NULL DEFAULT '', withdrawn_at TEXT NOT NULL DEFAULT '',
+	id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version TEXT NOT NULL, latest INTEGER NOT NULL DEFAULT 0,
+	stamp TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, records INTEGER NOT NULL DEFAULT 0,
 	abi INTEGER NOT NULL, created INTEGER NOT NULL, correct INTEGER NOT NULL, total INTEGER NOT NULL,
-	task TEXT NOT NULL, license TEXT NOT NULL, architecture TEXT NOT NULL, datasets TEXT NOT NULL,
-	title TEXT NOT NULL, keywords TEXT NOT NULL, description TEXT NOT NULL,
+	task TEXT NOT NULL, license TEXT NOT NULL, architecture TEXT NOT NULL, datasets TEXT NOT NULL, problem TEXT NOT NULL,
+	withdrawn TEXT NOT NULL DEFAULT '', withdrawn_at TEXT NOT NULL DEFAULT '', entry TEXT NOT NULL,
+	title TEXT NOT NULL, keywords TEXT NOT NULL, description TEXT NOT NULL, document BLOB,
 	UNIQUE (name, version));
 CREATE INDEX IF NOT EXISTS object_digest ON object (digest);
 CREATE TABLE IF NOT EXISTS link (

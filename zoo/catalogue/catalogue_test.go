@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/reprise-ml/reprise/api/apitest"
+	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
 	"github.com/reprise-ml/reprise/zoo/catalogue"
@@ -262,6 +263,72 @@ func TestVersionsThatGo(t *testing.T) {
 	if got := find(t, index, catalogue.Query{}); len(got) != 0 {
 		t.Errorf("got %v", got)
 	}
+}
+
+// TestKeptAnswers searches for the same words before and after versions come and go.
+func TestKeptAnswers(t *testing.T) {
+	root := t.TempDir()
+	s, err := directory.Create(root)
+	check(t, err)
+	z, err := apitest.New(t.Context(), s)
+	check(t, err)
+	publish := func(name, version, title string) {
+		_, err := z.Publish(t.Context(), name, version, apitest.Sample{Change: func(c *schema.Closure) { c.Title = title }})
+		check(t, err)
+	}
+	index := open(t, s, "", nil)
+	for _, step := range []struct {
+		name   string
+		change func()
+		want   []string
+	}{
+		{"at first", func() { publish("one", "1.0.0", "of glaciers") }, []string{"one:1.0.0"}},
+		{"another name", func() { publish("two", "1.0.0", "of glaciers, too") }, []string{"one:1.0.0", "two:1.0.0"}},
+		{"a version without the word", func() { publish("one", "1.1.0", "of rivers") }, []string{"two:1.0.0"}},
+		{"that version goes", func() { check(t, os.Remove(filepath.Join(root, zoo.VersionPath("one", "1.1.0")))) }, []string{"one:1.0.0", "two:1.0.0"}},
+		{"the newest goes", func() { check(t, os.Remove(filepath.Join(root, zoo.VersionPath("two", "1.0.0")))) }, []string{"one:1.0.0"}},
+		{"another comes in its place", func() { publish("three", "1.0.0", "of rivers") }, []string{"one:1.0.0"}},
+		{"and another", func() { publish("four", "1.0.0", "of glaciers") }, []string{"four:1.0.0", "one:1.0.0"}},
+	} {
+		t.Run(step.name, func(t *testing.T) {
+			step.change()
+			refresh(t, index, true)
+			for _, text := range []string{"glacier", "lacier"} {
+				if diff := cmp.Diff(step.want, find(t, index, catalogue.Query{Text: text, Sort: catalogue.SortName})); diff != "" {
+					t.Errorf("%s: (-want +got):\n%s", text, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestRunnable looks for closures whose dataset is there, is damaged, and is repaired.
+func TestRunnable(t *testing.T) {
+	s := memory.New()
+	z, err := apitest.New(t.Context(), s)
+	check(t, err)
+	for _, specification := range []string{"table", "mlp"} {
+		_, err := z.Publish(t.Context(), "of-"+specification, "1.0.0", apitest.Sample{Specification: specification})
+		check(t, err)
+	}
+	size, err := s.Stat(t.Context(), z.Table.Digest)
+	check(t, err)
+	manifest, err := closure.ReadBlob(t.Context(), s, "manifest", z.Table.Digest, size, closure.MaxManifest)
+	check(t, err)
+	check(t, s.DeleteBlob(t.Context(), z.Table.Digest))
+	time0 := &clock{time.Now()}
+	index := open(t, s, "", time0)
+	runnable := func(want ...string) {
+		t.Helper()
+		refresh(t, index, true)
+		if got := find(t, index, catalogue.Query{Runnable: true, Sort: catalogue.SortName}); !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		time0.at = time0.at.Add(time.Minute)
+	}
+	runnable("of-mlp:1.0.0")
+	check(t, s.Put(t.Context(), z.Table.Digest, int64(len(manifest)), bytes.NewReader(manifest)))
+	runnable("of-mlp:1.0.0", "of-table:1.0.0")
 }
 
 // TestAnotherStoreInTheSamePlace empties the folder of a store and publishes the same versions of something else.

@@ -3,6 +3,7 @@ package catalogue
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math/bits"
 	"slices"
 	"strings"
@@ -20,8 +21,16 @@ type columns struct {
 	records    int64 // verification records about the latest closures
 	ids        int64 // greater than any of an object
 
+	latest idSet // of their names
+
 	mu    sync.Mutex
-	found map[string]idSet // objects with a word, by what was asked of the index
+	found map[string]answer // by what was asked of the index
+}
+
+// answer is the objects with a word, of those below ids.
+type answer struct {
+	objects idSet
+	ids     int64
 }
 
 type knownVersion struct {
@@ -61,32 +70,62 @@ func (f *facet) number(value string) int32 {
 	return n
 }
 
-// load returns the columns of the present generation.
+// loaded returns the columns that were loaded last. Searches do not load them again: whoever refreshes does.
+func (c *Catalogue) loaded(ctx context.Context) (*columns, error) {
+	if cols := c.columns.Load(); cols != nil {
+		return cols, ctx.Err()
+	}
+	return c.load(ctx)
+}
+
+// load returns the columns of the present generation, and leaves them to searches.
 func (c *Catalogue) load(ctx context.Context) (*columns, error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
 	var generation int64
 	if err := c.db.QueryRowContext(ctx, "SELECT number FROM generation").Scan(&generation); err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.columns != nil && c.columns.generation == generation {
-		return c.columns, nil
+	before := c.columns.Load()
+	if before != nil && before.generation == generation {
+		return before, nil
 	}
 	cols, err := c.readColumns(ctx, generation)
-	if err == nil {
-		c.columns = cols
+	if err != nil {
+		return nil, err
 	}
-	return cols, err
+	if before != nil {
+		cols.take(before)
+	}
+	c.columns.Store(cols)
+	return cols, nil
+}
+
+// take takes over the answers that columns of an earlier generation have kept. They lack newer objects, which with asks for, and
+// have some that are no longer the latest of their names, or gone, which no kind has.
+func (c *columns) take(before *columns) {
+	c.ids = max(c.ids, before.ids)
+	c.latest = c.latest.grown(c.ids)
+	for _, k := range c.kinds {
+		for i := range k.rows {
+			if id := k.rows[i].id; id < before.ids && !before.latest.has(id) {
+				return // its words are found again, since a later version has gone
+			}
+		}
+	}
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	maps.Copy(c.found, before.found)
 }
 
 func (c *Catalogue) readColumns(ctx context.Context, generation int64) (*columns, error) {
-	cols := &columns{generation: generation, known: map[zoo.NamedVersion]knownVersion{}, kinds: map[string]*kind{}, found: map[string]idSet{}}
+	cols := &columns{generation: generation, known: map[zoo.NamedVersion]knownVersion{}, kinds: map[string]*kind{}, found: map[string]answer{}}
 	cols.kind(KindClosure)
 	cols.kind(KindDataset)
+	// Neither of the inner queries looks at the outer row, so that each is made once.
 	rows, err := c.db.QueryContext(ctx, `SELECT id, name, version, stamp, latest, kind, problem <> '', created, correct, total, size,
-		task, license, architecture, datasets, records, abi = ? AND NOT EXISTS (
-			SELECT 1 FROM link WHERE link.object = object.id AND link.kind = ? AND NOT EXISTS (
-				SELECT 1 FROM object AS data WHERE data.digest = link.digest AND data.kind = ?))
+		task, license, architecture, datasets, records, abi = ? AND id NOT IN (
+			SELECT object FROM link WHERE kind = ? AND digest NOT IN (SELECT digest FROM object WHERE kind = ? AND problem = ''))
 		FROM object ORDER BY name`, schema.ABI, linkDataset, KindDataset)
 	if err != nil {
 		return nil, err
@@ -106,6 +145,8 @@ func (c *Catalogue) readColumns(ctx context.Context, generation int64) (*columns
 		if !latest {
 			continue
 		}
+		cols.latest = cols.latest.grown(r.id + 1)
+		cols.latest.add(r.id)
 		verified, size := Unverified, ""
 		if records > 0 {
 			verified = Unsigned
@@ -121,6 +162,7 @@ func (c *Catalogue) readColumns(ctx context.Context, generation int64) (*columns
 	for _, k := range cols.kinds {
 		k.sort()
 	}
+	cols.latest = cols.latest.grown(cols.ids)
 	return cols, rows.Err()
 }
 
@@ -241,7 +283,13 @@ func compareFractions(a, b *row) int {
 // idSet is a set of objects, a bit for each.
 type idSet []uint64
 
-func newIDSet(ids int64) idSet { return make(idSet, (ids+63)/64) }
+// grown is the set with room for ids.
+func (s idSet) grown(ids int64) idSet {
+	if more := int((ids+63)/64) - len(s); more > 0 {
+		return append(s, make(idSet, more)...)
+	}
+	return s
+}
 
 func (s idSet) add(id int64) {
 	if i := id >> 6; i >= 0 && i < int64(len(s)) {

@@ -12,7 +12,10 @@ import (
 func (c *Catalogue) Recount(ctx context.Context, d schema.Digest) error {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
-	_, err := c.recountSubjects(ctx, []string{d.String()})
+	if _, err := c.recountSubjects(ctx, []string{d.String()}); err != nil {
+		return err
+	}
+	_, err := c.load(ctx)
 	return err
 }
 

@@ -16,6 +16,9 @@ import (
 // readers read documents at the same time: enough to hide a disk, or a network.
 const readers = 16
 
+// seenAfter says how much is read before searches see it: an eighth of what they see already, since all of that is loaded again.
+const seenAfter = 8
+
 // batch is how many objects are entered in one transaction, so that an interrupted Refresh has not read them for nothing.
 const batch = 500
 
@@ -56,11 +59,18 @@ func (c *Catalogue) Refresh(ctx context.Context) (changed bool, err error) {
 	}
 	c.unread.Store(int64(len(fresh)))
 	defer c.unread.Store(0)
+	unseen := 0
 	for part := range slices.Chunk(fresh, batch) {
 		entered, err := c.enter(ctx, part)
 		changed = changed || entered
 		if err != nil {
 			return changed, err
+		}
+		if unseen += len(part); unseen*seenAfter >= len(cols.known) {
+			if cols, err = c.load(ctx); err != nil {
+				return changed, err
+			}
+			unseen = 0
 		}
 		c.unread.Add(-int64(len(part)))
 	}
@@ -72,7 +82,8 @@ func (c *Catalogue) Refresh(ctx context.Context) (changed bool, err error) {
 		}
 		c.counted = c.now()
 	}
-	return changed, nil
+	_, err = c.load(ctx)
+	return changed, err
 }
 
 // Unread is how many versions a Refresh that is going on has found and not yet entered.

@@ -57,7 +57,8 @@ type Query struct {
 	Kind    string            // KindClosure or KindDataset; empty is KindClosure
 	Text    string            // each word begins one of the object, or if none does so, lies in its texts
 	Filters map[string]string // values that facets must have, by facet
-	// Runnable asks for closures whose engines are of this release's ABI and whose datasets are in the store.
+	// Runnable asks for closures whose engines are of this release's ABI and whose datasets are in the store, with documents that
+	// can be read.
 	Runnable bool
 	Sort     string // empty is SortRelevance with words, and SortNewest without
 	Offset   int
@@ -76,20 +77,20 @@ type Counts struct{ Closures, Datasets, Verifications int }
 
 // Counts counts what the index has.
 func (c *Catalogue) Counts(ctx context.Context) (Counts, error) {
-	cols, err := c.load(ctx)
+	cols, err := c.loaded(ctx)
 	if err != nil {
 		return Counts{}, err
 	}
 	return Counts{len(cols.kinds[KindClosure].rows), len(cols.kinds[KindDataset].rows), int(cols.records)}, nil
 }
 
-// Search finds, of the latest version of each name, those that fit.
+// Search finds, of the latest version of each name, those that fit. It answers as of the last Refresh, and never waits for one.
 func (c *Catalogue) Search(ctx context.Context, q Query) (Result, error) {
-	cols, err := c.load(ctx)
+	cols, err := c.loaded(ctx)
 	if err != nil {
 		return Result{}, err
 	}
-	found, err := c.match(ctx, cols, words(q.Text))
+	found, err := c.match(ctx, cols, words(q.Text), q.Sort == "" || q.Sort == SortRelevance)
 	if err != nil {
 		return Result{}, err
 	}

@@ -42,8 +42,8 @@ type match struct {
 }
 
 // match finds the objects in which every word begins a word, or if there are none, those in whose texts every word lies. No words
-// are nil, which is everything.
-func (c *Catalogue) match(ctx context.Context, cols *columns, list []string) (*match, error) {
+// are nil, which is everything. What is relevant is found out if it is wanted.
+func (c *Catalogue) match(ctx context.Context, cols *columns, list []string, relevance bool) (*match, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
@@ -57,6 +57,7 @@ func (c *Catalogue) match(ctx context.Context, cols *columns, list []string) (*m
 		return nil, err
 	}
 	switch n := m.objects.size(); {
+	case n > 0 && !relevance:
 	case n > maxRanked:
 		for i, w := range begins {
 			begins[i] = "{name title} : " + w
@@ -95,17 +96,18 @@ func (c *Catalogue) withAll(ctx context.Context, cols *columns, table string, qu
 func (c *Catalogue) with(ctx context.Context, cols *columns, table, query string) (idSet, error) {
 	key := table + " " + query
 	cols.mu.Lock()
-	found, ok := cols.found[key]
+	known := cols.found[key]
 	cols.mu.Unlock()
-	if ok {
-		return found, nil
+	if known.objects != nil && known.ids == cols.ids {
+		return known.objects, nil
 	}
 	// One text for all of them is several times as fast as a row for each.
 	var list string
-	if err := c.db.QueryRowContext(ctx, fmt.Sprintf("SELECT coalesce(group_concat(rowid), '') FROM %s WHERE %[1]s MATCH ?", table), query).Scan(&list); err != nil {
+	err := c.db.QueryRowContext(ctx, fmt.Sprintf("SELECT coalesce(group_concat(rowid), '') FROM %s WHERE %[1]s MATCH ? AND rowid >= ?", table), query, known.ids).Scan(&list)
+	if err != nil {
 		return nil, err
 	}
-	found = newIDSet(cols.ids)
+	found := slices.Clone(known.objects).grown(cols.ids)
 	for text := range strings.SplitSeq(list, ",") {
 		if id, err := strconv.ParseInt(text, 10, 64); err == nil {
 			found.add(id)
@@ -116,7 +118,7 @@ func (c *Catalogue) with(ctx context.Context, cols *columns, table, query string
 	if len(cols.found) >= maxFound {
 		clear(cols.found)
 	}
-	cols.found[key] = found
+	cols.found[key] = answer{found, cols.ids}
 	return found, nil
 }
 
