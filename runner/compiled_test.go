@@ -55,7 +55,8 @@ func compile(t testing.TB, name string, o wasm.Options, change func(*schema.Spec
 	}
 	d := &schema.Dataset{
 		Name: "records", Version: "1.0.0", Classes: fixtures.GlyphClasses(), Record: layout, Content: schema.DigestOf([]byte(name)),
-		Splits: []schema.Split{{Name: "test", Records: test}, {Name: "train", Records: train}},
+		Splits:     []schema.Split{{Name: "test", Records: test}, {Name: "train", Records: train}},
+		Statistics: &schema.Statistics{Mean: []float64{127.5}, Deviation: []float64{73.6}}, // of evenly distributed bytes
 	}
 	c.resolved, err = wasm.Resolve(spec, map[string]*schema.Dataset{schema.RoleTrain: d, schema.RoleTest: d})
 	if err != nil {

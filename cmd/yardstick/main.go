@@ -55,7 +55,7 @@ func run(ctx context.Context, root string) ([]subject, error) {
 		return nil, err
 	}
 	var subjects []subject
-	for _, name := range []string{"w1", "w2", "w3", "w4", "dense512"} {
+	for _, name := range []string{"w1", "w2", "w3", "w4", "dense512", "resnet18-cifar"} {
 		s, err := lay(ctx, store, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

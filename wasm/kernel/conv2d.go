@@ -123,9 +123,8 @@ func (w window) unrolled(n *graph.Node) bool {
 // heavyWeights is the number of weights from which on copies of four times their size are too many.
 const heavyWeights = 1 << 15
 
-// heavy reports whether the weights are used as they are stored, and spread as they are loaded. Then a register block is as
-// wide as a site, so that a spread weight meets four vectors. Where a microbatch is one tile, the partial sums of its
-// gradients stay in registers.
+// heavy reports whether the weights are spread panel by panel (panels), instead of all at once. Where a microbatch is one
+// tile, the partial sums of their gradients then stay in registers.
 func (w window) heavy(filters int) bool {
 	return filters*w.KH*w.KW*w.C > heavyWeights && filters%4 == 0 && w.C%4 == 0
 }
@@ -143,7 +142,7 @@ func (d conv2d) Place(n *graph.Node, _ Layout, t Tile) Placement {
 	p := Placement{Out: Sites}
 	weights := n.Shape[2] * w.KH * w.KW * w.C
 	if w.heavy(n.Shape[2]) {
-		p.Scratch = 4 * weights // transposed, for the gradient by the input
+		p.Pack = panelBytes(w, n.Shape[2], t)
 		if t.Count > 1 {
 			p.Partial = (weights+n.Shape[2])*16 + 3*16
 		} else {
@@ -165,28 +164,29 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 	groups := laneGroups(v)
 	filters := n.Shape[2]
 	heavy := w.heavy(filters)
-	if heavy {
-		groups = heavyGroups(v)
-	}
 	rows := maxRows(groups[0].Size)
 	forward := pack{addr: n.Pack, rows: blocks(filters, rows)}
 	backward := pack{addr: n.Pack + filters*w.KH*w.KW*w.C*16, rows: blocks(w.C, rows)}
+	bias := 0
+	if b, ok := n.bias(); ok {
+		bias = b.Value
+	}
 	var k Kernels
-	if heavy {
-		forward = pack{addr: n.weight().Value, rows: forward.rows, row: w.KH * w.KW * w.C * 4}
-		backward = pack{addr: n.Scratch, rows: backward.rows, row: w.KH * w.KW * filters * 4}
-	} else {
+	if !heavy {
 		k.Prepare = e.define(n.Name+".pack", func(c *code) { d.packForward(c, n, w, forward) })
 	}
-	if w.unrolled(n.Node) {
+	switch {
+	case heavy:
+		k.Forward = e.define(n.Name+".forward", func(c *code) {
+			d.heavyForward(n, w, groups).gather(c)
+			finishAll(c, n.Out, bias, n.Fused)
+		})
+	case w.unrolled(n.Node):
 		k.Forward = e.define(n.Name+".forward", func(c *code) { d.forwardUnrolled(c, n, w, forward, groups) })
-	} else {
+	default:
 		g := gather{
 			in: n.In, out: n.Out, pack: forward, kh: w.KH, kw: w.KW, sh: w.SH, sw: w.SW, top: w.Top, left: w.Left,
-			fused: n.Fused, groups: groups,
-		}
-		if b, ok := n.bias(); ok {
-			g.bias = b.Value
+			bias: bias, fused: n.Fused, groups: groups,
 		}
 		k.Forward = e.define(n.Name+".forward", g.emit)
 	}
@@ -213,10 +213,14 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 	var input *Fn
 	if n.needsInGrad() {
 		input = e.define(n.Name+".input-gradient", func(c *code) {
-			if heavy {
-				d.transposeWeights(c, n, w)
+			switch p := d.heavyBackward(n, w, groups); {
+			case !heavy:
+				d.inputGradient(c, n, w, backward, groups)
+			case w.SH == 1 && w.SW == 1:
+				p.gather(c)
+			default:
+				p.scatter(c)
 			}
-			d.inputGradient(c, n, w, backward, groups)
 		})
 	}
 	k.Backward = e.define(n.Name+".backward", func(c *code) {
@@ -237,46 +241,12 @@ func laneGroups(v int) []blockRun {
 	return blocks(v, v)
 }
 
-// heavyGroups takes a whole site at a time where it can.
-func heavyGroups(v int) []blockRun {
-	if v%4 == 0 {
-		return blocks(v, 4)
-	}
-	return laneGroups(v)
-}
-
 // groupCount is the number of groups and their width; all have the same.
 func groupCount(groups []blockRun) (count, width int) { return groups[0].Count, groups[0].Size }
 
 // pack is where weights lie spread over vectors, block of rows after block of rows, and in a block step after step:
-// [block][k][row in the block] of 16 bytes. Where row is not 0 they are as they were, [row][k] of 4 bytes, and row is the
-// bytes from one row to the next.
+// [block][k][row in the block] of 16 bytes.
 type pack struct {
 	addr int
 	rows []blockRun
-	row  int
-}
-
-// step is the bytes from one k to the next, for blocks of so many rows.
-func (p pack) step(rows int) int {
-	if p.row != 0 {
-		return 4
-	}
-	return 16 * rows
-}
-
-// block is the bytes from one block of so many rows, and steps in all, to the next.
-func (p pack) block(rows, steps int) int {
-	if p.row != 0 {
-		return p.row * rows
-	}
-	return 16 * rows * steps
-}
-
-// operand is a block of so many rows at a base.
-func (p pack) operand(base local, offset, rows int) operand {
-	if p.row != 0 {
-		return operand{Base: base, Offset: offset, Row: p.row, Step: 4, Spread: true}
-	}
-	return operand{Base: base, Offset: offset, Row: 16, Step: rows * 16}
 }

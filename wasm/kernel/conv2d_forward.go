@@ -144,7 +144,7 @@ func (g gather) emit(c *code) {
 		clip(c, first, last, y, g.sh, g.top, g.kh, height)
 		base := g.pack.addr
 		for _, run := range g.pack.rows {
-			blockBytes := g.pack.block(run.Size, g.kh*g.kw*channels)
+			blockBytes := 16 * run.Size * g.kh * g.kw * channels
 			c.For(block, 0, run.Count, 1, func() {
 				scaled(c, block, run.Size*4)
 				c.I32(run.First * 4)
@@ -165,7 +165,7 @@ func (g gather) emit(c *code) {
 					c.Op(asm.I32Sub)
 					c.Set(in)
 					scaled(c, block, blockBytes)
-					scaled(c, i, g.kw*channels*g.pack.step(run.Size))
+					scaled(c, i, g.kw*channels*16*run.Size)
 					c.Op(asm.I32Add)
 					c.Set(weights)
 					scaled(c, y, ow*rows*site)
@@ -220,7 +220,7 @@ func (g gather) position(c *code, rows, base int, x local, p position) {
 		}
 	}
 	c.For(group, 0, count, 1, func() {
-		offset(p.weights, channels*g.pack.step(rows), 0)
+		offset(p.weights, channels*16*rows, 0)
 		c.Set(pa)
 		offset(p.in, channels*site, 16*vectors)
 		c.Set(pb)
@@ -243,7 +243,7 @@ func (g gather) position(c *code, rows, base int, x local, p position) {
 				c.Set(a)
 			}
 		})
-		a := g.pack.operand(pa, base, rows)
+		a := operand{Base: pa, Offset: base, Row: 16, Step: 16 * rows}
 		b := operand{Base: pb, Offset: g.in.Addr, Row: 16, Step: site}
 		if g.clipped() {
 			productRuns(c, acc, rows, vectors, runs, g.kw, channels, a, b)

@@ -41,50 +41,6 @@ func (conv2d) packBackward(c *code, n *Node, w window, p pack) {
 	c.Release(to, from, b, t, f)
 }
 
-// transposeWeights makes [c, i', j', f] of W in Scratch, with i' and j' as for packBackward.
-func (conv2d) transposeWeights(c *code, n *Node, w window) {
-	filters, taps := n.Shape[2], w.KH*w.KW
-	t, channel, f, from, to, start := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
-	v := [4]local(c.Locals(asm.V128, 4))
-	c.For(t, 0, taps, 1, func() {
-		if w.SH == 1 && w.SW == 1 {
-			c.I32(taps - 1)
-			c.Get(t)
-			c.Op(asm.I32Sub)
-		} else {
-			c.Get(t)
-		}
-		c.I32(w.C * 4)
-		c.Op(asm.I32Mul)
-		c.Set(start)
-		c.For(channel, 0, w.C, 4, func() {
-			c.Get(start)
-			scaled(c, channel, 4)
-			c.Op(asm.I32Add)
-			c.Set(from)
-			scaled(c, channel, taps*filters*4)
-			scaled(c, t, filters*4)
-			c.Op(asm.I32Add)
-			c.Set(to)
-			c.For(f, 0, filters, 4, func() {
-				for k, x := range v {
-					c.Load(asm.V128Load, from, n.weight().Value+k*taps*w.C*4)
-					c.Set(x)
-				}
-				transpose4(c, v)
-				for k, x := range v {
-					c.Get(to, x)
-					c.Mem(asm.V128Store, n.Scratch+k*taps*filters*4)
-				}
-				c.AddTo(from, 4*taps*w.C*4)
-				c.AddTo(to, 16)
-			})
-		})
-	})
-	c.Release(t, channel, f, from, to, start)
-	c.Release(v[:]...)
-}
-
 // inputGradient sets InGrad. At stride 1 it is itself a gather over the outputs, with the mirrored kernel.
 func (d conv2d) inputGradient(c *code, n *Node, w window, p pack, groups []blockRun) {
 	if w.SH == 1 && w.SW == 1 {
@@ -118,13 +74,13 @@ func (conv2d) scatter(c *code, n *Node, w window, p pack, groups []blockRun) {
 					c.For(group, 0, count, 1, func() {
 						base := 0
 						for _, run := range p.rows {
-							blockBytes := p.block(run.Size, w.KH*w.KW*filters)
+							blockBytes := 16 * run.Size * w.KH * w.KW * filters
 							c.For(block, 0, run.Count, 1, func() {
 								scaled(c, block, blockBytes)
 								scaled(c, i, w.KW)
 								c.Get(j)
 								c.Op(asm.I32Add)
-								c.I32(filters * p.step(run.Size))
+								c.I32(filters * 16 * run.Size)
 								c.Op(asm.I32Mul, asm.I32Add)
 								c.Set(pa)
 								scaled(c, y, w.OW)
@@ -143,7 +99,7 @@ func (conv2d) scatter(c *code, n *Node, w window, p pack, groups []blockRun) {
 								c.Set(pg)
 								acc := accumulators(c, run.Size*vectors)
 								product(c, acc, run.Size, vectors, filters,
-									p.operand(pa, p.addr+base, run.Size),
+									operand{Base: pa, Offset: p.addr + base, Row: 16, Step: 16 * run.Size},
 									operand{Base: pb, Offset: n.OutGrad.Addr, Row: 16, Step: site})
 								for k, a := range acc {
 									at := n.InGrad.Addr + (run.First+k/vectors)*site + k%vectors*16

@@ -67,7 +67,7 @@ func (d conv2d) wholeWeightGradient(c *code, n *Node, w window) {
 	y, x, pa, pb, to := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	c.MemFill(wt.Grad, 4*filters*wt.GradStride)
 	c.For(i, 0, w.KH, 1, func() {
-		axis{w.H, w.OH, w.SH, w.Top}.outputs(c, y0, y1, i)
+		w.rows().outputs(c, y0, y1, i)
 		c.For(j, 0, w.KW, 1, func() {
 			outputsOf(c, x0, x1, j, w)
 			c.Get(y1, y0)
@@ -148,7 +148,7 @@ func (d conv2d) wholeWeightGradient(c *code, n *Node, w window) {
 // outputsOf sets the range of output columns whose window has the kernel's column j inside the image:
 // 0 ≤ x·SW + j − Left < W.
 func outputsOf(c *code, x0, x1, j local, w window) {
-	axis{w.W, w.OW, w.SW, w.Left}.outputs(c, x0, x1, j)
+	w.cols().outputs(c, x0, x1, j)
 }
 
 // axis is a window's geometry in one direction.

@@ -97,6 +97,14 @@ func (depthwise) weight(c *code, w window, to, channel, i, j local, bytes int) {
 	c.Set(to)
 }
 
+// siteGroups takes a whole site at a time where it can.
+func siteGroups(v int) []blockRun {
+	if v%4 == 0 {
+		return blocks(v, 4)
+	}
+	return laneGroups(v)
+}
+
 func (d depthwise) forward(c *code, n *Node, w window) {
 	site := n.In.Site()
 	bias := 0
@@ -106,7 +114,7 @@ func (d depthwise) forward(c *code, n *Node, w window) {
 	y, x, channel, v := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	out, in, pw, pb := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	weight := c.Local(asm.V128)
-	count, width := groupCount(heavyGroups(n.Tile.Lanes / 4))
+	count, width := groupCount(siteGroups(n.Tile.Lanes / 4))
 	c.SetI32(out, 0)
 	c.For(y, 0, w.OH, 1, func() {
 		c.For(x, 0, w.OW, 1, func() {
