@@ -110,7 +110,7 @@ async function shoot(
       : page.waitForLoadState("networkidle"));
     await loadLazily(page);
     await act?.(page);
-    if (until !== undefined) await page.locator(until).evaluate((e) => e.scrollIntoView({ behavior: "instant" }));
+    if (until !== undefined) await page.locator(until).evaluate((e) => e.scrollIntoView());
     await page.screenshot({ path: `${folder}${name}-${look}.png`, fullPage: whole ?? false });
   }
   await context.close();

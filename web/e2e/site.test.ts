@@ -93,10 +93,10 @@ function shift(): Promise<number> {
 async function scrollThrough(): Promise<void> {
   await page.evaluate(async () => {
     for (let y = 0; y < document.body.scrollHeight; y += 400) {
-      window.scrollTo({ top: y, behavior: "instant" });
+      window.scrollTo(0, y);
       await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
     }
-    window.scrollTo({ top: 0, behavior: "instant" });
+    window.scrollTo(0, 0);
   });
   await page.waitForLoadState("networkidle");
 }

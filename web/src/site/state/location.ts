@@ -27,8 +27,7 @@ export class Location {
   go(path: string): void {
     this.#window.history.pushState(null, "", path);
     this.#changed();
-    // At once, however smoothly links within a page scroll.
-    this.#window.scrollTo({ left: 0, top: 0, behavior: "instant" });
+    this.#window.scrollTo(0, 0);
   }
 
   /** Changes the address of where the visitor is: typing in a search leaves one step in the history, not one per letter. */
