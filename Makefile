@@ -162,6 +162,20 @@ bench: build browsers web/node_modules ## speed in wazero and in Chromium, besid
 	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/subjects.json npm run bench -- steps
 	$(MAKE) bench-archives bench-front bench-replay bench-sessions
 
+# Other libraries that we compare ourselves with, in a folder of their own: nothing else needs them.
+web/bench/peers/node_modules: web/bench/peers/package-lock.json
+	cd web/bench/peers && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+.PHONY: bench-peers
+bench-peers: browsers web/node_modules web/bench/peers/node_modules ## training and inference beside TensorFlow.js, ConvNetJS and PyTorch, in bin/bench/peers.md
+	@/usr/bin/python3 -c 'import torch' 2>/dev/null || \
+	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-torch libopenblas0-serial >/dev/null) || true
+	rm -rf bin/bench/peers && mkdir -p bin/bench/peers && go run ./cmd/yardstick bin/bench/peers/store > bin/bench/peers/subjects.json
+	go test -c -o bin/bench/peers/runner.test ./runner
+	cd web && REPRISE_BENCH_STORE=$(CURDIR)/bin/bench/peers/store REPRISE_BENCH_SUBJECTS=$(CURDIR)/bin/bench/peers/subjects.json \
+	  REPRISE_BENCH_RUNNER=$(CURDIR)/bin/bench/peers/runner.test REPRISE_BENCH_OUT=$(CURDIR)/bin/bench npx vitest run --project bench peers
+
 .PHONY: bench-archives bench-front bench-replay bench-sessions
 bench-archives: build $(ORAS) ## publishing and pulling a gigabyte, beside oras and beside a plain copy with sha256
 	REPRISE=$(CURDIR)/bin/reprise ORAS=$(ORAS) fixtures/archives.sh

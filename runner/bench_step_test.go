@@ -60,6 +60,26 @@ func BenchmarkStep(b *testing.B) {
 	}
 }
 
+// BenchmarkPredict measures predictions for whole microbatches.
+func BenchmarkPredict(b *testing.B) {
+	for _, name := range yardsticks {
+		b.Run(name, func(b *testing.B) {
+			c := compile(b, name, wasm.Options{}, nil)
+			s := newStepper(b.Context(), b, c)
+			size := c.resolved.Algorithm.MicrobatchSize
+			best := map[string]time.Duration{}
+			for b.Loop() {
+				began := cpuTime()
+				if err := s.instance.Predict(s.ctx, size); err != nil {
+					b.Fatal(err)
+				}
+				shortest(best, "predict", cpuTime()-began)
+			}
+			b.ReportMetric(float64(size)/best["predict"].Seconds(), "examples/s")
+		})
+	}
+}
+
 // BenchmarkBreakdown measures where the time of a step goes: the functions of an engine, and their sum by kind.
 func BenchmarkBreakdown(b *testing.B) {
 	for _, name := range yardsticks {
