@@ -80,7 +80,7 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 	if err := c.ledger.load(journal, max(r.Snapshots[0].Step, 0)); err != nil {
 		return nil, err
 	}
-	newest := r.Snapshots[len(r.Snapshots)-1]
+	newest := c.newest()
 	c.current = r.engineOf(newest)
 	c.at, c.begun, c.saved = newest.Step, newest.Step, newest.Step
 	for _, p := range r.Participants {
@@ -89,8 +89,8 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 		}
 	}
 	if over(r.State) {
-		c.round = NewRound(Options{})
-		c.round.stats, c.server.reached = r.Statistics, c.at
+		c.restore(NewRound(Options{}))
+		c.server.reached = c.at
 		return c, nil
 	}
 	for _, e := range r.Engines {
@@ -112,12 +112,20 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 	if a := r.Request.Audit; a != nil {
 		audit = *a
 	}
-	c.round = NewRound(Options{
+	c.restore(NewRound(Options{
 		Timed: r.Request.Mode == modeTimed, Seconds: r.Request.Seconds, MaxMicrobatches: c.section.MaxMicrobatches,
 		LeaseSeconds: maxLease, Audit: audit, AuditBacklog: auditBacklog(c.plan), Draw: rand.Float64,
-	})
-	c.round.stats = r.Statistics
+	}))
 	return c, nil
+}
+
+// restore gives a new Round what the record knows.
+func (c *Coordinator) restore(r *Round) {
+	c.round = r
+	r.Restore(c.at, c.record.Statistics)
+	for _, p := range c.record.Participants {
+		r.Known(p.ID, p.Standing)
+	}
 }
 
 const (

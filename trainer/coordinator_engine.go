@@ -224,7 +224,7 @@ func (s *serverReplica) takeOver(ctx context.Context) error {
 	}
 	c.use(next)
 	c.updates, s.jobs, s.references = nil, nil, map[int64][]schema.Digest{}
-	c.record.Snapshots = append(c.record.Snapshots, wire.Snapshot{Step: c.at, Tensors: &blob, Hyperparameters: c.values(c.at), Engine: c.mark()})
+	c.keep(c.at, blob)
 	c.log("state", "another engine goes on after step %d", c.at)
 	c.joinAnew("another engine goes on: join again")
 	c.wantSave()

@@ -28,8 +28,10 @@ type peer struct {
 	snapshot wire.Snapshot   // that it is going to
 	proofs   []schema.Digest // that wait for the server's own
 	proven   bool
-	joined   bool // the Round knows it
+	joined   bool   // the Round knows it
+	waits    uint64 // for the save that has its joining in the record, so that no crash can undo it; 0 afterwards
 	left     bool
+	resting  bool
 	failures int // leases in a row that it could not compute
 }
 
@@ -44,7 +46,7 @@ func (c *Coordinator) Join(_ context.Context, hello *wire.Hello, link Link) (Rec
 		return nil, &wire.Refuse{Code: wire.CodeEnded, Message: "the session is over"}
 	}
 	known, word := c.known(hello)
-	if known.Standing.Banned {
+	if c.round.Standing(known.ID).Banned {
 		return nil, &wire.Refuse{Code: wire.CodeCheat, Message: "a result of this participant was found to be forged"}
 	}
 	if old := c.peers[known.ID]; old != nil {
@@ -95,11 +97,6 @@ func (c *Coordinator) known(hello *wire.Hello) (*participantRecord, string) {
 	return &c.record.Participants[len(c.record.Participants)-1], word
 }
 
-func (c *Coordinator) participant(id string) *participantRecord {
-	i := slices.IndexFunc(c.record.Participants, func(p participantRecord) bool { return p.ID == id })
-	return &c.record.Participants[i]
-}
-
 func orUnknown(name, family string) string {
 	if name == "" {
 		return family
@@ -137,7 +134,8 @@ func (p *peer) Message(m wire.Message) error {
 	case *wire.Digest:
 		return p.digest(m)
 	case *wire.Rest:
-		c.round.Rested(c.now(), p.id, m.Resting)
+		p.resting = m.Resting
+		c.round.Rested(c.now(), p.id, m.Resting, m.Resting && m.Reason != wire.RestWorkers)
 	case *wire.Bye:
 	default:
 		return &wire.Refuse{Code: wire.CodeProtocol, Message: fmt.Sprintf("%s is not a participant's message", m.Kind())}
@@ -203,8 +201,11 @@ func (p *peer) admit() {
 	}
 	if !p.joined {
 		p.joined = true
-		c.round.Joined(c.now(), p.id, p.hello, c.participant(p.id).Standing)
-	} else {
+		c.round.Joined(p.id, p.hello)
+		c.round.Rested(c.now(), p.id, p.resting, false)
+		c.wantSave()
+		p.waits = c.asked
+	} else if p.waits == 0 {
 		c.round.Ready(c.now(), p.id)
 	}
 }
@@ -247,6 +248,9 @@ func (p *peer) failed(m *wire.Failed) error {
 	l := c.round.leases[m.Lease]
 	if refuse := c.round.Failed(c.now(), p.id, m.Lease); refuse != nil {
 		return refuse
+	}
+	if m.Reason == wire.ReasonRest {
+		return nil // it crossed the message that says so
 	}
 	if p.failures++; p.failures >= maxFailures {
 		return &wire.Refuse{Code: wire.CodeBusy, Message: "too much of what was leased could not be computed: " + m.Reason, RetryAfter: 30}
@@ -344,10 +348,22 @@ func (c *Coordinator) depart(p *peer) {
 	}
 	delete(c.peers, p.id)
 	c.round.Left(c.now(), p.id)
-	if c.participant(p.id).Standing == (Standing{}) && c.round.Forget(p.id) {
+	if c.round.Forget(p.id) {
 		// Whoever only looks in leaves no trace, or a flood of them would.
 		c.record.Participants = slices.DeleteFunc(c.record.Participants, func(r participantRecord) bool { return r.ID == p.id })
 	}
+}
+
+// welcomeSaved lets those work whose joining is on record.
+func (c *Coordinator) welcomeSaved() {
+	for _, p := range c.peers {
+		if p.waits > 0 && p.waits <= c.sealed {
+			if p.waits = 0; p.state == peerIn {
+				c.round.Ready(c.now(), p.id)
+			}
+		}
+	}
+	c.act()
 }
 
 // tellStatus tells participants how things are.

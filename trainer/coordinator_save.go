@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,6 +40,7 @@ func (c *Coordinator) save(ctx context.Context) {
 		if err == nil {
 			c.sealed = asked
 			c.saving.Broadcast()
+			c.welcomeSaved()
 			continue
 		}
 		c.env.Log.Error("a session could not be saved", "session", c.record.ID, "error", err)
@@ -69,10 +71,14 @@ func (c *Coordinator) write(ctx context.Context) error {
 	r.Participants = slices.Clone(r.Participants)
 	for i := range r.Participants {
 		p := &r.Participants[i]
-		if s := c.round.Standing(p.ID); s != (Standing{}) {
-			p.Standing = s
+		p.Standing = c.round.Standing(p.ID)
+		p.Standing.Computed = c.record.Credits[newest.Step][p.ID]
+		p.Standing.Verified = p.Standing.Computed
+		if p.Standing.Unchecked > newest.Step+1 {
+			p.Standing.Unchecked = 0
 		}
 	}
+	r.Credits = maps.Clone(r.Credits)
 	r.Log, r.Events = slices.Clone(r.Log), slices.Clone(r.Events)
 	journal, err := c.ledger.text(c.header(), newest.Step)
 	if err != nil {
@@ -101,6 +107,19 @@ func (c *Coordinator) write(ctx context.Context) error {
 		c.saved = newest.Step
 	}
 	return err
+}
+
+// keep notes a snapshot of the present engine, and what everybody has computed up to it.
+func (c *Coordinator) keep(step int64, tensors wire.Blob) {
+	r := c.record
+	r.Snapshots = append(r.Snapshots, wire.Snapshot{Step: step, Tensors: &tensors, Hyperparameters: c.values(step), Engine: c.mark()})
+	if r.Credits == nil {
+		r.Credits = map[int64]map[string]int64{}
+	}
+	maps.DeleteFunc(r.Credits, func(at int64, _ map[string]int64) bool {
+		return !slices.ContainsFunc(r.Snapshots, func(s wire.Snapshot) bool { return s.Step == at })
+	})
+	r.Credits[step] = c.round.Credits(step)
 }
 
 // indexOf is the place of a snapshot. Two of the same step are those of two engines.

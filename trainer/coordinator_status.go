@@ -118,9 +118,6 @@ func (c *Coordinator) detail() Detail {
 	for _, r := range c.record.Participants {
 		s := c.round.Status(r.ID)
 		s.Name, s.Family, s.Runtime, s.Workers = r.Name, r.Family, r.Runtime, r.Workers
-		if s.Computed == 0 {
-			s.Computed, s.Verified = max(s.Computed, r.Standing.Computed), max(s.Verified, r.Standing.Verified)
-		}
 		if c.peers[r.ID] == nil {
 			s.State = ParticipantGone
 		}

@@ -163,6 +163,7 @@ func (c *Coordinator) expel(a Expel) {
 	}
 	c.log("cheat", "%s was expelled: %s", p.label(), a.Refuse.Message)
 	p.link.Close(a.Refuse)
+	c.wantSave()
 }
 
 // goBack returns to the newest snapshot before a step.
@@ -181,6 +182,7 @@ func (c *Coordinator) goBack(a GoBack) {
 	}
 	c.log("rollback", "from step %d to the snapshot of step %d, since %s cheated in step %d or after", c.at, snapshot.Step, a.Cheat, a.Before)
 	c.round.Rewind(snapshot.Step)
+	c.round.Credit(c.record.Credits[snapshot.Step])
 	c.sum = wire.NewSum(c.section) // vectors that are being merged go to the old one
 	c.at, c.begun = snapshot.Step, snapshot.Step
 	c.ledger.cut(snapshot.Step)

@@ -43,6 +43,8 @@ type record struct {
 	First schema.Digest `json:"first,omitzero"`
 	// Snapshots that are kept, the oldest first. The first one is where the session started.
 	Snapshots []wire.Snapshot `json:"snapshots"`
+	// Credits are what each participant had computed up to a snapshot, by the snapshot's step; none up to the first.
+	Credits map[int64]map[string]int64 `json:"credits,omitempty"`
 	// Journal is what was recorded up to the newest snapshot, in pieces.
 	Journal []wire.Blob `json:"journal"`
 	// Events are all changes, also of steps to come.

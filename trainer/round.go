@@ -31,6 +31,8 @@ type Round struct {
 	pending int64           // units of training that the server has been asked to repeat and has not
 	intake  intake
 	final   int64 // the step up to which work counts as verified
+	asked   int64 // the newest step that Credits was asked of
+	pruned  int64 // the step up to which nobody knows any more who computed what
 
 	stats Statistics
 }
@@ -170,7 +172,7 @@ type Statistics struct {
 	Releases int64 // leases that were given to another participant
 	Audits   int64 // done
 	Caught   int64
-	Computed int64 // microbatches accepted
+	Computed int64 // microbatches of the run
 	Dropped  int64 // microbatches of results that came too late for a timed step
 	Joins    int64 // times that a participant was let in to work, or to follow
 	Leaves   int64 // times that one of those left, or its connection broke
@@ -178,7 +180,7 @@ type Statistics struct {
 
 // NewRound makes a Round without participants or task.
 func NewRound(o Options) *Round {
-	return &Round{options: o, members: map[string]*member{}, leases: map[int64]*lease{}, audits: map[work]*audit{}, oldest: none, final: -1}
+	return &Round{options: o, members: map[string]*member{}, leases: map[int64]*lease{}, audits: map[work]*audit{}, oldest: none, final: -1, asked: -1, pruned: -1}
 }
 
 // Actions returns what is to be done, in this order, and forgets it.
@@ -197,7 +199,8 @@ func (r *Round) Begin(now time.Duration, t Task) {
 		// Whoever was found too far away to be of use is tried again after a while: things change.
 		const forget = 0.85
 		if m.working() && !m.used {
-			m.latency *= forget
+			m.latencies.scale(forget)
+			m.latency = m.latencies.value()
 		}
 		m.used = false
 	}
@@ -450,6 +453,7 @@ func (r *Round) Rewind(to int64) {
 			delete(r.audits, w)
 		}
 	}
+	r.undo(to)
 	r.oldest, r.final = unknown, min(r.final, to)
 	r.pending = 0
 	for _, a := range r.audits {

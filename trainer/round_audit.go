@@ -187,10 +187,6 @@ func (r *Round) caught(now time.Duration, m *member, step int64) {
 			before = min(before, w.step)
 		}
 	}
-	for _, n := range m.credit {
-		m.computed -= n
-	}
-	clear(m.credit)
 	r.do(Expel{ID: m.id, Refuse: &wire.Refuse{Code: wire.CodeCheat, Message: "a result of this participant differs from what the server computes"}})
 	r.release(now, m)
 	if before != none {

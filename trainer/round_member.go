@@ -8,11 +8,13 @@ import (
 	"github.com/reprise-ml/reprise/trainer/wire"
 )
 
-// Standing is what a participant has earned; it survives a broken connection.
+// Standing is what a participant has earned; it survives a broken connection, and a killed server.
 type Standing struct {
-	Computed int64 `json:"computed"` // microbatches that were accepted
+	Computed int64 `json:"computed"` // microbatches of the run that are its own
 	Verified int64 `json:"verified"` // of these, those of final steps
 	Audited  int64 `json:"audited"`  // results that were repeated, and were right
+	// Unchecked is one more than the first step with a result that was not repeated; 0 if there is none.
+	Unchecked int64 `json:"unchecked,omitempty"`
 	// Trusted participants are audited with the least probability from the start.
 	Trusted bool `json:"trusted,omitempty"`
 	Banned  bool `json:"banned,omitempty"`
@@ -26,6 +28,7 @@ type member struct {
 	tracks   bool
 	trusted  bool
 	gone     bool
+	entering bool // let in once that is on record
 	resting  bool
 	behind   bool // on its way to a snapshot
 	banned   bool
@@ -33,7 +36,7 @@ type member struct {
 	audited  int64
 	// unchecked is the first step with a range of its that was accepted and not repeated.
 	unchecked int64
-	// credit are the accepted microbatches of steps that are not final, by step.
+	// credit are the accepted microbatches by step, of the steps after the one that Credits was last asked of.
 	credit   map[int64]int64
 	verified int64
 
@@ -41,29 +44,50 @@ type member struct {
 	recalled map[int64]bool     // leases that were taken back, and may still be answered
 	rate     map[string]float64 // units per second of computing, by kind of task; 0 if unknown
 	latency  float64            // seconds from grant to result, beyond computing
-	busy     float64            // seconds of computing in the present step
-	used     bool               // it was given a lease in the present task
+	// What rate and latency are the medians of. Of a rate it is the seconds that a unit takes, so that the lower one is the faster.
+	paces     map[string]*median
+	latencies median
+	busy      float64 // seconds of computing in the present step
+	used      bool    // it was given a lease in the present task
 }
 
 // working reports whether it may be given leases.
-func (m *member) working() bool { return !m.tracks && !m.gone && !m.resting && !m.behind && !m.banned }
+func (m *member) working() bool {
+	return !m.tracks && !m.gone && !m.entering && !m.resting && !m.behind && !m.banned
+}
 
-// Joined lets a participant in, whose state is that which the next task works on. It replaces an earlier one of that name.
-func (r *Round) Joined(now time.Duration, id string, hello *wire.Hello, s Standing) {
-	m := r.members[id]
-	if m == nil {
-		m = &member{id: id, unchecked: none, rate: map[string]float64{}, credit: map[int64]int64{}, recalled: map[int64]bool{}}
-		r.members[id] = m
-		r.order = append(r.order, m)
-		m.computed, m.verified, m.audited, m.banned = s.Computed, s.Verified, s.Audited, s.Banned
+// Restore goes on where an earlier Round was after a step. Everybody has left since.
+func (r *Round) Restore(at int64, s Statistics) {
+	r.final, r.asked, r.pruned = at, at, at
+	r.stats = s
+	r.stats.Computed, r.stats.Leaves = 0, s.Joins
+}
+
+// Known tells of a participant of earlier times, which is not there.
+func (r *Round) Known(id string, s Standing) {
+	m := &member{
+		id: id, gone: true, unchecked: none, rate: map[string]float64{}, paces: map[string]*median{}, credit: map[int64]int64{}, recalled: map[int64]bool{},
+		computed: s.Computed, verified: s.Verified, audited: s.Audited, trusted: s.Trusted, banned: s.Banned,
 	}
-	m.family, m.workers, m.tracks, m.trusted = hello.Family, hello.Workers, hello.Role == wire.RoleTrack, s.Trusted
-	m.gone, m.behind, m.resting = false, false, false
+	if s.Unchecked > 0 {
+		m.unchecked = s.Unchecked - 1
+	}
+	r.members[id] = m
+	r.order = append(r.order, m)
+	r.stats.Computed += s.Computed
+}
+
+// Joined counts a participant in, whose state is that which the next task works on. It is given work from Ready on. It replaces an
+// earlier one of that name.
+func (r *Round) Joined(id string, hello *wire.Hello) {
+	if r.members[id] == nil {
+		r.Known(id, Standing{})
+	}
+	m := r.members[id]
+	m.family, m.workers, m.tracks = hello.Family, hello.Workers, hello.Role == wire.RoleTrack
+	m.gone, m.behind, m.resting, m.entering = false, false, false, true
 	clear(m.recalled)
 	r.stats.Joins++
-	if r.task != nil {
-		r.deal(now)
-	}
 }
 
 // Left takes a participant out. What it has earned is kept.
@@ -101,11 +125,15 @@ func (r *Round) Forget(id string) bool {
 	return true
 }
 
-// Rested stops or resumes giving leases to a participant.
-func (r *Round) Rested(now time.Duration, id string, resting bool) {
+// Rested stops or resumes giving leases to a participant. What it has it may finish, or gives back at once.
+func (r *Round) Rested(now time.Duration, id string, resting, givesBack bool) {
 	if m := r.members[id]; m != nil {
 		m.resting = resting
-		r.deal(now)
+		if givesBack {
+			r.release(now, m)
+		} else {
+			r.deal(now)
+		}
 	}
 }
 
@@ -120,7 +148,7 @@ func (r *Round) Behind(now time.Duration, id string) {
 // Ready brings a participant back whose state is again that which the next task works on.
 func (r *Round) Ready(now time.Duration, id string) {
 	if m := r.members[id]; m != nil {
-		m.behind = false
+		m.behind, m.entering = false, false
 		clear(m.recalled) // answers come in order, and those to come are of new leases
 		r.deal(now)
 	}
@@ -142,42 +170,97 @@ func (r *Round) Standing(id string) Standing {
 	if m == nil {
 		return Standing{}
 	}
-	return Standing{Computed: m.computed, Verified: m.verified, Audited: m.audited, Trusted: m.trusted, Banned: m.banned}
+	s := Standing{Computed: m.computed, Verified: m.verified, Audited: m.audited, Trusted: m.trusted, Banned: m.banned}
+	if m.unchecked != none {
+		s.Unchecked = m.unchecked + 1
+	}
+	return s
 }
 
 // Final makes the work of a step and of those before it count as verified.
 func (r *Round) Final(step int64) {
-	if step <= r.final {
-		return
+	for ; r.final < step; r.final++ {
+		for _, m := range r.members {
+			m.verified += m.credit[r.final+1]
+		}
 	}
-	r.final = step
+	r.prune()
+}
+
+// Credits is how many microbatches of the steps up to one, which has ended, each participant has computed. The Round remembers who
+// computed what since the newest step that it was asked of.
+func (r *Round) Credits(step int64) map[string]int64 {
+	credits := map[string]int64{}
 	for _, m := range r.members {
-		for s, n := range m.credit {
-			if s <= step {
-				m.verified += n
-				delete(m.credit, s)
+		n := m.computed
+		for s, c := range m.credit {
+			if s > step {
+				n -= c
 			}
+		}
+		if n > 0 {
+			credits[m.id] = n
+		}
+	}
+	r.asked = max(r.asked, step)
+	r.prune()
+	return credits
+}
+
+// prune forgets by whom steps were computed that are final and accounted for.
+func (r *Round) prune() {
+	for ; r.pruned < min(r.asked, r.final); r.pruned++ {
+		for _, m := range r.members {
+			delete(m.credit, r.pruned+1)
 		}
 	}
 }
 
-// measure learns from an answer how fast its holder is. The newest answers count most, so that a phone that gets warm is given less.
+// undo takes the credits of the steps after one back.
+func (r *Round) undo(to int64) {
+	for _, m := range r.members {
+		for s, n := range m.credit {
+			if s <= to {
+				continue
+			}
+			m.computed -= n
+			r.stats.Computed -= n
+			if s <= r.final {
+				m.verified -= n
+			}
+			delete(m.credit, s)
+		}
+	}
+	r.asked, r.pruned = min(r.asked, to), min(r.pruned, to)
+}
+
+// Credit gives everybody what Credits said of the step that the Round was rewound to.
+func (r *Round) Credit(credits map[string]int64) {
+	r.stats.Computed = 0
+	for _, m := range r.members {
+		m.computed = credits[m.id]
+		m.verified = min(m.verified, m.computed)
+		r.stats.Computed += m.computed
+	}
+}
+
+// measure learns from an answer how fast its holder is. Only the last ones count, so that a phone that gets warm is given less.
 func (r *Round) measure(now time.Duration, l *lease, took float64) {
-	const weight = 0.3
 	m, elapsed := l.holder, (now - l.granted).Seconds()
 	took = min(max(took, 0), elapsed) // a claim of more than the elapsed time is no news
 	l.seconds, l.arrived = took, now
 	m.busy += took
-	mean := func(old, now float64) float64 {
-		if old == 0 {
-			return now
+	if kind := l.piece.kind; took > 0 {
+		pace := m.paces[kind]
+		if pace == nil {
+			pace = &median{}
+			m.paces[kind] = pace
 		}
-		return old + weight*(now-old)
+		pace.add(took / float64(l.piece.units()))
+		m.rate[kind] = 1 / pace.value()
 	}
-	if took > 0 {
-		m.rate[l.piece.kind] = mean(m.rate[l.piece.kind], float64(l.piece.units())/took)
-	}
-	m.latency = mean(m.latency, max(elapsed-took, 1e-6))
+	m.latencies.add(max(elapsed-took, 1e-6))
+	m.latency = m.latencies.value()
 }
 
 // answerOf is what is compared of two results.
@@ -204,6 +287,8 @@ func (r *Round) Status(id string) ParticipantStatus {
 	switch {
 	case m.gone:
 		s.State = ParticipantGone
+	case m.entering:
+		s.State = ParticipantJoining
 	case m.tracks:
 		s.State = ParticipantTracks
 	case m.behind:

@@ -32,7 +32,9 @@ type simulation struct {
 	backs        int
 	expelled     []string
 	correct      map[int64]int64
+	credits      map[int64]map[string]int64 // by the step of a snapshot
 	repeats      int
+	granted      map[string]int64 // what each was given last
 	// The server takes in results and sends leases with their updates one after the other.
 	intake, outlet float64 // seconds for each
 	busy           time.Duration
@@ -43,6 +45,8 @@ type simulated struct {
 	family        string
 	cheats        float64 // the probability with which a result is forged
 	hangs         bool    // answers nothing
+	sleeps        float64 // seconds for which it stops once, while it computes; the next result is that much later
+	clock         bool    // it takes these for seconds of computing
 	gone          bool
 }
 
@@ -69,7 +73,7 @@ func (h *happenings) Pop() any {
 func newSimulation(t *testing.T, o Options) *simulation {
 	s := &simulation{
 		t: t, random: rand.New(rand.NewPCG(1, 2)), forged: map[int64]bool{}, history: map[int64][][2]int64{},
-		participants: map[string]*simulated{}, correct: map[int64]int64{},
+		participants: map[string]*simulated{}, correct: map[int64]int64{}, credits: map[int64]map[string]int64{}, granted: map[string]int64{},
 	}
 	o.Draw = s.random.Float64
 	if o.AuditBacklog == 0 {
@@ -92,7 +96,8 @@ func (s *simulation) join(id string, p simulated) {
 		p.family = "wazero"
 	}
 	s.participants[id] = &p
-	s.round.Joined(s.now, id, &wire.Hello{Role: wire.RoleWork, Family: p.family, Workers: 1}, s.round.Standing(id))
+	s.round.Joined(id, &wire.Hello{Role: wire.RoleWork, Family: p.family, Workers: 1})
+	s.round.Ready(s.now, id)
 	s.act()
 }
 
@@ -144,6 +149,7 @@ func (s *simulation) act() {
 					}
 				}
 				s.round.Rewind(to)
+				s.round.Credit(s.credits[to])
 				s.begin(to + 1)
 				actions = nil
 			}
@@ -164,6 +170,10 @@ func (s *simulation) begin(step int64) {
 func (s *simulation) closed(c CloseStep) {
 	s.history[c.Step] = c.Ranges
 	s.takes = append(s.takes, c.Times.Total)
+	s.round.Final(min(s.round.Pending()-1, c.Step))
+	if c.Step%5 == 0 {
+		s.credits[c.Step] = s.round.Credits(c.Step)
+	}
 	if s.evaluate > 0 {
 		s.round.Begin(s.now, Task{Kind: wire.LeaseEvaluate, Step: c.Step, Units: s.evaluate, Role: schema.RoleTest})
 		return
@@ -177,8 +187,14 @@ func (s *simulation) compute(g Grant) {
 		return
 	}
 	l, n := g.Lease, g.Lease.End-g.Lease.First
-	took := float64(n) / p.rate
-	s.after(s.serve(s.outlet)+p.latency+took, func() {
+	took, slept := float64(n)/p.rate, p.sleeps
+	p.sleeps = 0
+	s.granted[g.To] = n
+	delay := s.serve(s.outlet) + p.latency + took + slept
+	if p.clock {
+		took += slept
+	}
+	s.after(delay, func() {
 		if s.participants[g.To] != p || p.gone {
 			return
 		}
@@ -246,6 +262,15 @@ func (s *simulation) whole() {
 	if len(s.forged) > 0 {
 		s.t.Errorf("forged results are left in steps %v", s.forged)
 	}
+	// Nothing is credited but what is part of the run, whatever was undone on the way.
+	s.round.Final(s.steps)
+	computed, verified := int64(0), int64(0)
+	for id := range s.participants {
+		computed, verified = computed+s.round.Standing(id).Computed, verified+s.round.Standing(id).Verified
+	}
+	if want := s.steps * s.units; computed != want || verified != want || s.round.Statistics().Computed != want {
+		s.t.Errorf("%d microbatches are credited, %d of them verified, %d counted; the run has %d", computed, verified, s.round.Statistics().Computed, want)
+	}
 }
 
 func TestRoundSharesSoThatAllEndTogether(t *testing.T) {
@@ -306,6 +331,67 @@ func TestRoundDoesNotWaitForWhoeverHangs(t *testing.T) {
 	s.whole()
 	if s.round.Statistics().Releases == 0 {
 		t.Error("nothing was leased again")
+	}
+}
+
+// TestRoundForgetsASleep has a participant that was stopped for a minute, as a laptop is whose lid was closed: afterwards it is given as
+// much as before, with its first lease, whether or not it takes the minute for one of computing.
+func TestRoundForgetsASleep(t *testing.T) {
+	for _, clock := range []bool{false, true} {
+		s := newSimulation(t, Options{})
+		s.steps, s.units = 200, 40
+		s.join("sleeper", simulated{rate: 20, latency: 0.05, clock: clock})
+		s.join("other", simulated{rate: 20, latency: 0.05})
+		s.after(20, func() { s.participants["sleeper"].sleeps = 60 })
+		var asleep, awake int64
+		s.after(60, func() { asleep = s.step })
+		s.after(81, func() { delete(s.granted, "sleeper") }) // it slept from one of its leases on
+		s.after(90, func() { awake = s.granted["sleeper"] })
+		s.run(1000)
+		s.whole()
+		if awake != 20 || asleep < 30 {
+			t.Errorf("awake again, it is given %d microbatches of 40; step %d was reached while it slept", awake, asleep)
+		}
+	}
+}
+
+func TestRoundTakesBackFromWhoRests(t *testing.T) {
+	s := newSimulation(t, Options{})
+	s.units, s.steps = 1, 10
+	s.join("a", simulated{rate: 1, hangs: true})
+	s.begin(1)
+	held := s.round.Actions()[0].(Grant)
+	s.join("b", simulated{rate: 1, hangs: true})
+	s.round.Actions()
+	s.round.Rested(s.now, "a", true, true)
+	granted := s.round.Actions()
+	if len(granted) != 1 || granted[0].(Grant).To != "b" || granted[0].(Grant).Lease.First != held.Lease.First {
+		t.Fatalf("%+v", granted)
+	}
+	if m, refuse := s.round.Answer(s.now, "a", &wire.Result{Lease: held.Lease.Lease, Digest: digest("x", 0, 0, 0, false)}); m != nil || refuse != nil {
+		t.Errorf("what was given back is merged (%v), or an offence (%v)", m, refuse)
+	}
+	if s.round.Rested(s.now, "b", true, false); len(s.round.Actions()) != 0 || s.round.Status("b").State != ParticipantResting {
+		t.Error("who finishes what it has does not rest, or its range was given to one that rests")
+	}
+	s.round.Rested(s.now, "a", false, false)
+	if s.round.Status("a").State == ParticipantResting {
+		t.Error("who rests no more is still taken to")
+	}
+}
+
+func TestMedian(t *testing.T) {
+	var m median
+	if m.value() != 0 {
+		t.Error("without a measurement")
+	}
+	for i, c := range []struct{ measured, want float64 }{{1, 1}, {60, 1}, {1.2, 1.2}, {60, 1.2}, {60, 60}, {60, 60}, {2, 60}, {2, 60}, {2, 2}} {
+		if m.add(c.measured); m.value() != c.want {
+			t.Errorf("measurement %d: %g, not %g", i, m.value(), c.want)
+		}
+	}
+	if m.scale(0.5); m.value() != 1 {
+		t.Errorf("%g", m.value())
 	}
 }
 

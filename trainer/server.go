@@ -408,7 +408,7 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 			}
 		}
 	}
-	c.record.Snapshots = append(c.record.Snapshots, wire.Snapshot{Step: step, Tensors: &blob, Hyperparameters: c.values(step), Engine: c.mark()})
+	c.keep(step, blob)
 	s.snapped = time.Now()
 	s.thin(keptSnapshots)
 	c.settled()

@@ -30,11 +30,17 @@ type memoryStore struct {
 	mu      sync.Mutex
 	records map[string][]byte
 	dropped int
+	dead    bool // whoever writes was killed
 }
+
+var errKilled = errors.New("the server was killed")
 
 func (m *memoryStore) SaveSession(_ context.Context, id string, record []byte, _ []closure.Descriptor) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.dead {
+		return errKilled
+	}
 	m.records[id] = bytes.Clone(record)
 	return nil
 }
@@ -302,6 +308,20 @@ func (l *laboratory) command(c *Coordinator, command string) {
 	}
 }
 
+// until waits for something that a session's page would show.
+func (l *laboratory) until(c *Coordinator, what string, look func(Detail) bool) {
+	l.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		d := c.Detail()
+		if look(d) {
+			return
+		}
+		if over(d.State) || time.Now().After(deadline) {
+			l.t.Fatalf("in vain: %s; %s at step %d of %d: %+v", what, d.State, d.Step, d.Steps, d.Log)
+		}
+	}
+}
+
 // gather waits until so many participants are ready for work.
 func (l *laboratory) gather(c *Coordinator, n int) {
 	l.t.Helper()
@@ -453,37 +473,69 @@ func TestSessionCatchesCheats(t *testing.T) {
 	group.Wait()
 }
 
-// crash starts the server again from what it has saved: all else is lost.
+// crash kills the server, so that nothing is written from one moment on, and starts another.
 func (l *laboratory) crash() {
 	l.mu.Lock()
 	old := l.sessions
 	l.sessions = nil
-	records := maps.Clone(l.store.records)
 	l.mu.Unlock()
+	l.store.kill(true)
 	old.Close()
-	l.store.mu.Lock()
-	l.store.records = records
-	l.store.mu.Unlock()
+	l.store.kill(false)
 	l.open()
 }
 
+func (m *memoryStore) kill(dead bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.dead = dead
+}
+
 func TestSessionIsDurable(t *testing.T) {
+	const participants, crashes, steps = 3, 4, 120
 	l := newLaboratory(t)
-	want, journal := l.alone(120)
-	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 120)})
+	want, journal := l.alone(steps)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, steps)})
 	id := c.record.ID
+	l.command(c, CommandPause)
 	var group sync.WaitGroup
-	for range 3 {
+	for range participants {
 		l.join(t.Context(), id, &group, nil)
 	}
-	for range 4 {
-		time.Sleep(150 * time.Millisecond)
+	last := int64(0)
+	for n := range crashes {
+		l.gather(c, participants)
+		l.command(c, CommandResume)
+		// Some of what was done is on record, and some is not.
+		l.until(c, "a step after another checkpoint", func(d Detail) bool { return d.Checkpoint > last && d.Step > d.Checkpoint })
+		l.command(c, CommandPause) // and so it is afterwards, until everybody is back
 		l.crash()
+		var err error
+		if c, err = l.sessions.Get(id); err != nil {
+			t.Fatal(err)
+		}
+		d := c.Detail()
+		last = d.Checkpoint
+		if d.Joins != int64(participants*(n+1)) || d.Restarts != int64(n+1) || d.State != StatePaused {
+			t.Errorf("after %d crashes: %d joins, %d restarts, %s", n+1, d.Joins, d.Restarts, d.State)
+		}
 	}
+	l.gather(c, participants)
+	l.command(c, CommandResume)
 	d := l.over(id)
 	l.same(d, want, journal)
-	if d.Restarts == 0 || d.Joins == 0 { // who joined after the last record is not counted, and not all come back before the end
-		t.Errorf("%d restarts, %d joins", d.Restarts, d.Joins)
+	if d.Restarts != crashes || d.Joins != participants*(crashes+1) || d.Leaves < participants*crashes {
+		t.Errorf("%d restarts, %d joins, %d leaves", d.Restarts, d.Joins, d.Leaves)
+	}
+	credited := int64(0)
+	for _, p := range d.People {
+		if credited += p.Verified; p.Verified != p.Computed {
+			t.Errorf("%+v", p)
+		}
+	}
+	// The step that only calibrates is work, too.
+	if run := (steps + 1) * c.plan.Microbatches(); credited != run || len(d.People) != participants {
+		t.Errorf("%d microbatches are credited to %d participants; the run has %d", credited, len(d.People), run)
 	}
 	group.Wait()
 }

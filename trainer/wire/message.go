@@ -104,8 +104,11 @@ type Digest struct {
 // Rest asks for no leases, or for leases again.
 type Rest struct {
 	Resting bool   `json:"resting"`
-	Reason  string `json:"reason,omitempty"` // "hidden", "battery", "visitor"
+	Reason  string `json:"reason,omitempty"` // "hidden", "battery", "visitor", RestWorkers
 }
+
+// RestWorkers is the reason of who goes on at once with another number of workers, and finishes what it has.
+const RestWorkers = "workers"
 
 // Bye ends the participation in an orderly way.
 type Bye struct{}

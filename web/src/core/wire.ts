@@ -36,7 +36,7 @@ export type Outgoing =
   | { readonly type: "result"; readonly lease: number; readonly correct: number; readonly seconds: number }
   | { readonly type: "failed"; readonly lease: number; readonly reason: FailedReason; readonly message?: string }
   | { readonly type: "digest"; readonly step: number; readonly run: Digest }
-  | { readonly type: "rest"; readonly resting: boolean; readonly reason?: RestReason }
+  | { readonly type: "rest"; readonly resting: boolean; readonly reason?: RestReason | "workers" }
   | { readonly type: "bye" };
 
 /** Announces a packed vector of so many bytes. */

@@ -187,6 +187,23 @@ describe("a participant", () => {
     await stage.running;
   });
 
+  test("gives back what it computes when it is to rest: no result of it is sent", async () => {
+    const gate = gated();
+    const stage = new Stage(store, { workers: 1 }, { replica: gate.Replica });
+    const peer = await stage.joined(session);
+    peer.say(session.lease(1, 0, 4));
+    await until(stage, (s) => s.leases === 1);
+    stage.participant.rest("battery");
+    expect(await peer.hear("rest")).toEqual({ type: "rest", resting: true, reason: "battery" });
+    stage.participant.rest(undefined); // before it is done with that
+    expect(await peer.hear("rest")).toEqual({ type: "rest", resting: false });
+    gate.release();
+    peer.say(session.lease(2, 0, 2));
+    expect(await peer.hear("result")).toMatchObject({ lease: 2 });
+    stage.participant.leave();
+    await stage.running;
+  });
+
   test("takes other workers between leases, by coming anew", async () => {
     const gate = gated();
     const stage = new Stage(store, { workers: 1 }, { replica: gate.Replica });

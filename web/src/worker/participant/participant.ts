@@ -102,6 +102,8 @@ export class Participant {
   #interrupt: (reason: Error) => void = () => {};
   /** Leases of the present connection that are not answered. */
   #open = 0;
+  /** Times that all leases were given back. */
+  #rests = 0;
 
   constructor(order: Order, around: Surroundings) {
     this.#order = order;
@@ -127,11 +129,12 @@ export class Participant {
     this.#dismiss();
   }
 
-  /** Asks for no work, or for work again. */
+  /** Asks for no work, and gives back what is under way, or asks for work again. */
   rest(reason: RestReason | undefined): void {
     if (this.#state.resting === reason) return;
     const before = this.#state.resting;
     this.#set({ resting: reason });
+    if (before === undefined) this.#rests++;
     if (this.#state.phase !== "following" || (before === undefined) === (reason === undefined)) return;
     this.#connection?.send(restMessage(reason));
   }
@@ -144,7 +147,7 @@ export class Participant {
       this.#again();
       return;
     }
-    this.#connection?.send({ type: "rest", resting: true, reason: "visitor" });
+    this.#connection?.send({ type: "rest", resting: true, reason: "workers" });
     const connection = this.#connection;
     await until(() => this.#open === 0 || connection !== this.#connection);
     if (connection === this.#connection) this.#again();
@@ -398,18 +401,20 @@ export class Participant {
       connection.send({ type: "failed", lease: lease.lease, reason: "rest" });
       return;
     }
+    const rests = this.#rests;
+    const wanted = () => current() && rests === this.#rests;
     this.#count(1);
     try {
       if (lease.work === "evaluate") {
         const { value, seconds } = await team.evaluate(lease.role as Role, lease.first, lease.end);
-        if (current()) connection.send({ type: "result", lease: lease.lease, correct: value, seconds });
+        if (wanted()) connection.send({ type: "result", lease: lease.lease, correct: value, seconds });
       } else {
         const { value, seconds } = await team.accumulate(lease.step, lease.first, lease.end);
         if (!current()) return;
         this.#set({ power: smoothed(this.#state.power, (lease.end - lease.first) / Math.max(seconds, 1e-6)) });
         const digest = await vectorDigest(team.section, value);
         const packed = pack(team.section, value);
-        if (!current()) return;
+        if (!wanted()) return;
         const result = { type: "result", lease: lease.lease, digest, bytes: packed.length, seconds } as const;
         await connection.sendVector(result, packed);
         this.#set({ sent: this.#state.sent + packed.length });
