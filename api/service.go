@@ -34,9 +34,10 @@ type Options struct {
 	Compiler Compiler
 	// Registry is the store's OCI interface below /v2/; nil leaves it out.
 	Registry *registry.Registry
-	// Sessions are the distributed trainings, and Transport how participants reach them; nil leaves them out.
-	Sessions  Sessions
-	Transport Transport
+	// Sessions are the distributed trainings, and Transport how participants reach them; nil leaves them out, and NoSessions says why.
+	Sessions   Sessions
+	Transport  Transport
+	NoSessions string
 	// MayStart says whether the token of a request may begin sessions; nil is nobody's. Without a token only the user of the server's own
 	// machine may.
 	MayStart func(r *http.Request) error
@@ -97,7 +98,8 @@ func New(o Options) *Service {
 		reading:   newSemaphore(max(2, runtime.NumCPU())),
 	}
 	if s.Sessions == nil {
-		s.Sessions = noSessions{}
+		s.NoSessions = cmp.Or(s.NoSessions, "it was started without")
+		s.Sessions = noSessions{s.NoSessions}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

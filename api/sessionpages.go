@@ -14,7 +14,10 @@ import (
 var sessionsText string
 
 // sessionsPage lists sessions, on a page without JavaScript.
-type sessionsPage struct{ Sessions []trainer.Summary }
+type sessionsPage struct {
+	Sessions []trainer.Summary
+	None     string // why there can be none
+}
 
 // sessionPage is what a session's own page and the page to join it say without JavaScript.
 type sessionPage struct {
@@ -23,7 +26,7 @@ type sessionPage struct {
 }
 
 func (s *Service) sessionsPage(p *page) {
-	p.Sessions = &sessionsPage{Sessions: s.Sessions.List()}
+	p.Sessions = &sessionsPage{Sessions: s.Sessions.List(), None: s.NoSessions}
 	p.Title = "Sessions · " + siteTitle
 	p.Description = "Trainings that many browsers and machines do together, with the result of one."
 }

@@ -33,6 +33,9 @@ func TestSessionPages(t *testing.T) {
 		{"the list", func(p *page) { p.Sessions = &sessionsPage{Sessions: []trainer.Summary{summary}} }, []string{
 			`<a href="/s/a1"><bdi>&lt;script&gt;Letters</bdi></a> <code>letters:1.1.0</code>, running: step 3 of 9, 2 participants, accuracy 98.77 %`,
 		}},
+		{"a list where there can be none", func(p *page) { p.Sessions = &sessionsPage{None: "its store is a registry"} }, []string{
+			"This server has no sessions: its store is a registry.",
+		}},
 		{"an empty list", func(p *page) { p.Sessions = &sessionsPage{} }, []string{"There are none yet."}},
 		{"a session", func(p *page) {
 			p.showSession(trainer.Detail{
@@ -76,11 +79,12 @@ func TestSessionAddress(t *testing.T) {
 }
 
 func TestPagesOfAServiceWithoutSessions(t *testing.T) {
-	s := &Service{Options: Options{Sessions: noSessions{}}}
-	for at, status := range map[string]int{"/s/a1": http.StatusNotFound, "/join/a1": http.StatusNotFound} {
+	s := &Service{Options: Options{Sessions: noSessions{"its store is a registry"}}}
+	for _, at := range []string{"/s/a1", "/join/a1"} {
 		id, join, _ := sessionAddress(at)
-		if err := s.sessionPage(&page{}, id, join); problemOf(err).Status != status {
-			t.Errorf("%s: %v", at, err)
+		p := problemOf(s.sessionPage(&page{}, id, join))
+		if p.Status != http.StatusNotFound || p.Detail != "this server has no sessions: its store is a registry" || p.Hint == "" {
+			t.Errorf("%s: %+v", at, p)
 		}
 	}
 }

@@ -33,6 +33,8 @@ type Transport interface {
 // SessionList answers GET /api/v1/sessions.
 type SessionList struct {
 	Sessions []trainer.Summary `json:"sessions"`
+	// None says why this server can have no sessions.
+	None string `json:"none,omitempty"`
 }
 
 // SessionCreated answers POST /api/v1/sessions. Owner is the secret by which the session is commanded; it is shown this once.
@@ -61,16 +63,22 @@ func (s *Service) sessionRoutes() []Route {
 	}
 }
 
-// noSessions are those of a service without any.
-type noSessions struct{}
+// noSessions are those of a service that can have none, for a reason.
+type noSessions struct{ why string }
 
 func (noSessions) List() []trainer.Summary { return []trainer.Summary{} }
 
-func (noSessions) Get(string) (*trainer.Coordinator, error) { return nil, trainer.ErrNoSession }
+func (n noSessions) Get(string) (*trainer.Coordinator, error) { return nil, n.problem() }
 
-func (noSessions) Create(context.Context, trainer.Request) (*trainer.Coordinator, string, error) {
-	return nil, "", newProblem(http.StatusNotFound, codeNotFound, "", "this server has no sessions")
+func (n noSessions) Create(context.Context, trainer.Request) (*trainer.Coordinator, string, error) {
+	return nil, "", n.problem()
 }
+
+func (n noSessions) problem() error {
+	return newProblem(http.StatusNotFound, codeNoSessions, "ask a server whose store is a folder or a bucket, s3://…", "this server has no sessions: %s", n.why)
+}
+
+const codeNoSessions = "no-sessions"
 
 func (s *Service) session(c *gin.Context) (*trainer.Coordinator, error) {
 	one, err := s.Sessions.Get(c.Param("id"))
@@ -81,7 +89,7 @@ func (s *Service) session(c *gin.Context) (*trainer.Coordinator, error) {
 }
 
 func (s *Service) sessionList(c *gin.Context) error {
-	return answer(c, http.StatusOK, SessionList{Sessions: s.Sessions.List()})
+	return answer(c, http.StatusOK, SessionList{Sessions: s.Sessions.List(), None: s.NoSessions})
 }
 
 func (s *Service) sessionDetail(c *gin.Context) error {

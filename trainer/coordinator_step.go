@@ -76,8 +76,10 @@ func (c *Coordinator) closeEvaluation(a CloseEvaluation) {
 }
 
 // testRecords is the number of records that evaluations are over; 0 where there is nothing to evaluate blindly.
-func (c *Coordinator) testRecords() int64 {
-	for _, d := range c.plan.Resolved.Datasets {
+func (c *Coordinator) testRecords() int64 { return testRecords(c.plan) }
+
+func testRecords(p runner.Plan) int64 {
+	for _, d := range p.Resolved.Datasets {
 		if d.Role == schema.RoleTest && runner.IsClass(d.Record.Target) {
 			return d.Examples
 		}

@@ -71,6 +71,13 @@ func (s *serverReplica) close() {
 	}
 }
 
+// machine is that of the replica's engine, which the session may have gone back behind meanwhile.
+func (s *serverReplica) machine() machine {
+	s.c.mu.Lock()
+	defer s.c.mu.Unlock()
+	return s.c.machines[min(s.running, len(s.c.machines)-1)]
+}
+
 // wake makes the replica look for something to do.
 func (s *serverReplica) wake() {
 	select {
@@ -156,7 +163,7 @@ func (s *serverReplica) run(ctx context.Context) {
 		}
 		if errors.Is(err, runner.ErrChild) || errors.Is(err, runner.ErrDeadline) || errors.Is(err, runner.ErrDead) {
 			s.close()
-			if s.team, err = runner.Start(ctx, s.engine, s.c.data, s.c.env.Team); err != nil {
+			if s.team, err = runner.Start(ctx, s.engine, s.machine().data, s.c.env.Team); err != nil {
 				s.c.mu.Lock()
 				s.c.fail(err)
 				s.c.mu.Unlock()
@@ -367,7 +374,7 @@ func (s *serverReplica) begin(ctx context.Context) error {
 // look makes the journal's lines about the present state.
 func (s *serverReplica) look(ctx context.Context, tensors runner.Tensors) (checkpoint, evaluation *schema.JournalLine, err error) {
 	parameters, run, err := tensors.Digests()
-	if err == nil && s.c.testRecords() == 0 {
+	if err == nil && testRecords(s.machine().plan) == 0 {
 		evaluation, err = s.measure(ctx, s.at)
 	}
 	return &schema.JournalLine{Type: schema.LineCheckpoint, Step: s.at, Parameters: parameters, Run: run}, evaluation, err
@@ -381,7 +388,7 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 		return err
 	}
 	var checkpoint, evaluation *schema.JournalLine
-	if step > 0 && c.plan.Due(step) {
+	if step > 0 && s.machine().plan.Due(step) {
 		if checkpoint, evaluation, err = s.look(ctx, tensors); err != nil {
 			return err
 		}
@@ -419,7 +426,7 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 
 // measure evaluates by the engine where targets are no classes.
 func (s *serverReplica) measure(ctx context.Context, step int64) (*schema.JournalLine, error) {
-	split := s.c.plan.Split(schema.RoleTest)
+	split := s.machine().plan.Split(schema.RoleTest)
 	if split == "" {
 		return nil, nil
 	}
@@ -432,7 +439,7 @@ func (s *serverReplica) measure(ctx context.Context, step int64) (*schema.Journa
 }
 
 func (s *serverReplica) evaluate(ctx context.Context, loss bool) (*runner.Evaluation, error) {
-	for _, d := range s.c.plan.Resolved.Datasets {
+	for _, d := range s.machine().plan.Resolved.Datasets {
 		if d.Role == schema.RoleTest {
 			return runner.Evaluate(ctx, s.team, d.Role, d.Record.Target, d.Examples, loss)
 		}
@@ -480,7 +487,7 @@ func (s *serverReplica) do(ctx context.Context, j job) error {
 
 // prove computes what joining participants have to prove on the present state.
 func (s *serverReplica) prove(ctx context.Context) error {
-	p := proofOf(s.c.plan.Microbatches())
+	p := proofOf(s.machine().plan.Microbatches())
 	p.Rounds = 1
 	proofs, err := s.proof(ctx, p)
 	if err != nil {

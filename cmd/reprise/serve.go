@@ -14,6 +14,7 @@ import (
 
 	"github.com/reprise-ml/reprise/api"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/trainer"
 	"github.com/reprise-ml/reprise/trainer/ws"
 	"github.com/reprise-ml/reprise/web"
 	"github.com/reprise-ml/reprise/zoo"
@@ -96,7 +97,11 @@ func (a *app) serve(ctx context.Context, address string, direct bool, r registry
 		return err
 	}
 	defer registry.Close()
-	sessions, err := openSessions(ctx, s, log)
+	var sessions *trainer.Sessions
+	none := noSessions(s)
+	if none == "" {
+		sessions, err = openSessions(ctx, s, log)
+	}
 	if err != nil {
 		return err
 	}
@@ -111,11 +116,13 @@ func (a *app) serve(ctx context.Context, address string, direct bool, r registry
 	defer index.Close()
 	options := api.Options{
 		Store: s, Catalogue: index, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
-		Registry: registry, Presign: presign, MayStart: registry.MayPush, Assets: a.assets(), Log: log,
+		Registry: registry, Presign: presign, MayStart: registry.MayPush, Assets: a.assets(), Log: log, NoSessions: none,
 	}
 	if sessions != nil {
 		defer sessions.Close()
 		options.Sessions, options.Transport = sessions, sockets
+	} else {
+		a.note("There are no sessions here: %s", none)
 	}
 	service := api.New(options)
 	defer service.Close()

@@ -12,13 +12,23 @@ import (
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/trainer"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/bundle"
 )
 
-// openSessions lets the sessions of a store go on. Stores that keep the blobs of names apart, as foreign registries do, have none.
-func openSessions(ctx context.Context, s zoo.Store, log *slog.Logger) (*trainer.Sessions, error) {
+// noSessions says why a store can have no sessions, if so. Theirs is a record that moves by compare-and-swap, beside blobs that are of
+// no name: a registry has neither.
+func noSessions(s zoo.Store) string {
 	if _, scoped := s.(zoo.Scoped); scoped {
-		return nil, nil
+		return "its store is a registry, where two servers could go on with the same session and not know of each other"
 	}
+	if _, file := s.(*bundle.Store); file {
+		return "its store is a bundle, which cannot be written to"
+	}
+	return ""
+}
+
+// openSessions lets the sessions of a store go on.
+func openSessions(ctx context.Context, s zoo.Store, log *slog.Logger) (*trainer.Sessions, error) {
 	return trainer.Open(ctx, trainer.Environment{
 		Store:   newSessionStore(s),
 		Prepare: func(ctx context.Context, q trainer.Request) (*trainer.Job, error) { return prepareSession(ctx, s, q) },

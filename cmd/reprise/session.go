@@ -272,6 +272,9 @@ func sessionListCommand(a *app) *cobra.Command {
 			if err := access.call(c.Context(), http.MethodGet, "sessions", "", nil, &list); err != nil {
 				return err
 			}
+			if list.None != "" {
+				a.note("This server has no sessions: %s", list.None)
+			}
 			return a.answer(list.Sessions, func(w io.Writer) {
 				t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 				fmt.Fprintln(t, "id\tclosure\tstate\tstep\tparticipants\taccuracy")

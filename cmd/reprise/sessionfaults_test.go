@@ -202,14 +202,15 @@ func TestSessionFaults(t *testing.T) {
 type serverProcess struct {
 	*desk
 	address string
+	options []string
 	running *exec.Cmd
 }
 
 // server starts one. It is to be stopped.
-func (d *desk) server() *serverProcess {
+func (d *desk) server(options ...string) *serverProcess {
 	d.Helper()
 	l := must((&net.ListenConfig{}).Listen(d.Context(), "tcp", "127.0.0.1:0"))
-	s := &serverProcess{desk: d, address: l.Addr().String()}
+	s := &serverProcess{desk: d, address: l.Addr().String(), options: options}
 	l.Close()
 	s.serve()
 	d.Cleanup(func() {
@@ -289,7 +290,7 @@ func (s *serverProcess) url() string { return "http://" + s.address }
 func (s *serverProcess) serve() {
 	s.Helper()
 	_, port, _ := net.SplitHostPort(s.address)
-	s.running = s.process("serve", "--addr", "0.0.0.0:"+port, "-q") // also for those in namespaces of their own
+	s.running = s.process(append([]string{"serve", "--addr", "0.0.0.0:" + port, "-q"}, s.options...)...) // also for those in namespaces of their own
 	s.running.Stderr = os.Stderr
 	if err := s.running.Start(); err != nil {
 		s.Fatal(err)

@@ -34,11 +34,13 @@ export default function Sessions() {
           A session trains one network over many browsers and machines. Whoever takes part, however many, however fast:
           the result is the one that a single machine computes alone, to the last bit.
         </p>
-        <p>
-          <Link className="button cover-button" href={startPath()}>
-            Start a session
-          </Link>
-        </p>
+        {value?.none === undefined && (
+          <p>
+            <Link className="button cover-button" href={startPath()}>
+              Start a session
+            </Link>
+          </p>
+        )}
       </Cover>
       <div className="page">
         {error !== undefined && <Failed error={error} retry={retry} />}
@@ -52,7 +54,8 @@ export default function Sessions() {
             ))}
           </ul>
         )}
-        {value?.sessions.length === 0 && (
+        {value?.none !== undefined && <Empty>This server has no sessions: {value.none}.</Empty>}
+        {value?.none === undefined && value?.sessions.length === 0 && (
           <Empty>
             No session has been started here yet. Start one above, or with <code>reprise session start</code>.
           </Empty>

@@ -4,16 +4,13 @@ import type { Api } from "../api/client.ts";
 import type {
   SessionCommand,
   SessionDetail,
+  SessionList,
   SessionPoint,
   SessionRequest,
   SessionStarted,
-  SessionSummary,
 } from "./types.ts";
 
-export function listSessions(
-  api: Api,
-  signal?: AbortSignal,
-): Promise<{ readonly sessions: readonly SessionSummary[] }> {
+export function listSessions(api: Api, signal?: AbortSignal): Promise<SessionList> {
   return api.get("sessions", {}, signal);
 }
 

@@ -198,11 +198,9 @@ describe("the list of sessions", () => {
   });
 
   test("a server without sessions says so", async () => {
-    visit("/sessions", () => ({
-      status: 404,
-      body: problem(404, "This server has no sessions.", "start it with --sessions"),
-    }));
-    expect(text(await find("[role=alert]"))).toContain("This server has no sessions.");
+    visit("/sessions", () => ({ status: 200, body: { sessions: [], none: "its store is a registry" } }));
+    await find("p", "This server has no sessions: its store is a registry.");
+    expect(document.querySelector("a.cover-button")).toBeNull();
   });
 });
 

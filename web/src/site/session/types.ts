@@ -30,6 +30,12 @@ export interface SessionSummary {
   readonly error?: string;
 }
 
+export interface SessionList {
+  readonly sessions: readonly SessionSummary[];
+  /** Why this server can have none. */
+  readonly none?: string;
+}
+
 export type ParticipantStateName = "joining" | "working" | "idle" | "behind" | "resting" | "tracking" | "gone";
 
 export interface ParticipantStatus {
