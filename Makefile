@@ -215,12 +215,12 @@ test-farlink: ## a session whose participants are in network namespaces, behind 
 	go build -o bin/farlink ./trainer/internal/farlink
 	REPRISE_FARLINK=$(CURDIR)/bin/farlink go test -count 1 -v -run TestSessionFarAway ./cmd/reprise
 
-test-all: test test-farlink $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, 200 kills, and PyTorch's curves
+test-all: test test-farlink $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, 200 kills, PyTorch's curves and its exports
 	REPRISE_MINIO=1 REPRISE_TEST_KILLS=200 go test -count 1 -timeout 60m -run 'MinIO|Killed' ./zoo/s3
 	REPRISE_COSIGN=$(COSIGN) go test -count 1 -run TestServerWithCosign ./cmd/reprise
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-torch >/dev/null)
-	REPRISE_PYTORCH=/usr/bin/python3 go test -count 1 -run PyTorchCurves ./fixtures/golden
+	REPRISE_PYTORCH=/usr/bin/python3 go test -count 1 -run PyTorch ./fixtures/golden ./closure/modelfile
 
 # The suite is the folder conformance of the specification's repository, opencontainers/distribution-spec: at v1.1.1 "go test -c" makes a
 # program of it, later "go build".

@@ -43,7 +43,11 @@ func Card(c *schema.Closure) string {
 	row("Created", markdown(c.Created))
 	row("Trained for", fmt.Sprintf("%d steps of %d examples, seed %d", c.Parameters.Step, c.Algorithm.BatchSize, c.Algorithm.Seed))
 	if c.Imported != nil {
-		row("Before that", fmt.Sprintf("parameters imported from `%s` (%s); how those were trained is not part of this closure", c.Imported.File, markdown(c.Imported.Format)))
+		from := markdown(c.Imported.Format)
+		if c.Imported.Tool != "" {
+			from += ", written by " + markdown(c.Imported.Tool)
+		}
+		row("Before that", fmt.Sprintf("parameters imported from `%s` (%s); how those were trained is not part of this closure", c.Imported.File, from))
 	}
 	for _, d := range c.Datasets {
 		row("Data ("+markdown(d.Role)+")", fmt.Sprintf("`%s:%s`, split %s, %d examples", d.Name, d.Version, markdown(d.Split), d.Examples))

@@ -70,6 +70,8 @@ type Closure struct {
 type Imported struct {
 	Format string `json:"format"` // onnx, convnetjs, mlitb, safetensors, npz
 	File   string `json:"file"`   // the original, among the files
+	// Tool is what wrote the original, as that says, such as "pytorch 1.13.0"; empty where it does not.
+	Tool string `json:"tool,omitempty"`
 	// Parameters is the content digest of PathImported: what they became under the names and in the layouts of the engine.
 	Parameters Digest `json:"parameters"`
 }

@@ -11,6 +11,21 @@ func ReadSpecification(name string, data []byte) (*Specification, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readSpecification(name, s)
+}
+
+// MaxLayers keeps the time to check and compile a model within reason, whatever a closure brings.
+const MaxLayers = 1000
+
+// readSpecification checks a document. How many layers there are comes first: each takes a while to be checked.
+func readSpecification(name string, s *source) (*Specification, error) {
+	if document, ok := s.value.(map[string]any); ok {
+		if model, ok := document["model"].(map[string]any); ok {
+			if layers, ok := model["layers"].([]any); ok && len(layers) > MaxLayers {
+				return nil, Invalidf(name, "model.layers", "%d layers; a model has 1 to %d", len(layers), MaxLayers)
+			}
+		}
+	}
 	expandComponents(s.value)
 	return read(s, KindSpecification, checkSpecification)
 }
@@ -43,8 +58,7 @@ func ReadSpecificationOf(name string, data []byte, layers []Layer, loss string) 
 			}
 		}
 	}
-	expandComponents(s.value)
-	return read(s, KindSpecification, checkSpecification)
+	return readSpecification(name, s)
 }
 
 // ReadClosure reads a closure.json, in any spelling of JSON.

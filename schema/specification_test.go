@@ -525,3 +525,12 @@ func problemsOf(t testing.TB, read func() error) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Ten thousand layers are refused before any of them is looked at.
+func TestReadSpecificationOfManyLayers(t *testing.T) {
+	text := "model:\n  layers:\n" + strings.Repeat("    - nothing: {}\n", 10000)
+	_, err := schema.ReadSpecification("deep.yaml", []byte(text))
+	if err == nil || !strings.Contains(err.Error(), "deep.yaml: model.layers: 10000 layers; a model has 1 to 1000") {
+		t.Error(err)
+	}
+}

@@ -133,13 +133,10 @@ func (p *problems) normalized(a schema.Algorithm, g *graph.Graph) {
 	}
 }
 
-// maxLayers keeps the time to compile within reason, whatever a closure brings.
-const maxLayers = 1000
-
 // layers checks their number and their multipliers of the learning rate.
 func (p *problems) layers(layers []schema.Layer) {
-	if n := len(layers); n < 1 || n > maxLayers {
-		p.add("model.layers", "%d layers; a model has 1 to %d", n, maxLayers)
+	if n := len(layers); n < 1 || n > schema.MaxLayers {
+		p.add("model.layers", "%d layers; a model has 1 to %d", n, schema.MaxLayers)
 	}
 	for i, l := range layers {
 		if l.Rate != nil && !(*l.Rate >= 0 && *l.Rate <= maxRate) {

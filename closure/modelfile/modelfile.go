@@ -1,4 +1,4 @@
-// Package modelfile reads models that other programs have trained: ONNX and ConvNetJS, which say what the layers are, and
+// Package modelfile reads models that other programs have trained: ONNX, ConvNetJS and MLitB, which say what the layers are, and
 // safetensors and NumPy's .npz, which hold tensors alone. Onto puts their tensors under the names and in the layouts that an
 // engine has.
 //
@@ -19,6 +19,7 @@ import (
 const (
 	ONNX        = "onnx"
 	ConvNetJS   = "convnetjs"
+	MLitB       = "mlitb"
 	Safetensors = "safetensors"
 	NPZ         = "npz"
 )
@@ -43,11 +44,14 @@ func Layouts() []string { return []string{LayoutReprise, LayoutPyTorch, LayoutTe
 // Model is what a file says about a network.
 type Model struct {
 	Format string
+	Tool   string // what wrote the file, as the file says: a name and perhaps a version; else empty
 	// Input is the shape of one record, [height, width, channels] for images; nil where the file does not say.
 	Input []int
 	// Layers are in our vocabulary; nil where the file holds tensors alone.
 	Layers []schema.Layer
 	Loss   string // softmax-cross-entropy where the file ends in a softmax; else empty
+	// Classes are what the outputs stand for, in their order; nil where the file does not say.
+	Classes []string
 	// Tensors are f32 or f64, with the names of our layers where there are any, in Layout.
 	Tensors []closure.Tensor
 	Layout  string
@@ -71,7 +75,7 @@ func Read(name string, data []byte) (*Model, error) {
 		}
 		return &Model{Format: Safetensors, Tensors: tensors, Layout: LayoutReprise}, nil
 	case bytes.HasPrefix(start, []byte("{")):
-		return readConvNetJS(name, data)
+		return readJSON(name, data)
 	}
 	return readONNX(name, data)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -19,9 +22,20 @@ type onnxGraph struct {
 	initializers map[string]closure.Tensor
 	inputs       []onnxValue
 	outputs      []onnxValue
+	tool         string
+}
+
+// toolOf is what a file says about what wrote it, if that can be shown.
+func toolOf(name, version []byte) string {
+	tool := strings.TrimSpace(strings.TrimSpace(string(name)) + " " + strings.TrimSpace(string(version)))
+	if len(tool) > 100 || !utf8.ValidString(tool) || strings.ContainsFunc(tool, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return ""
+	}
+	return tool
 }
 
 type onnxNode struct {
+	index            int // among the nodes of the graph
 	name, op, domain string
 	inputs, outputs  []string
 	attributes       map[string]onnxAttribute
@@ -40,10 +54,18 @@ type onnxValue struct {
 	shape []int64 // −1 where it is not fixed
 }
 
-// Limits of a graph, far beyond what the vocabulary can say.
+// Limits of a graph, far beyond what the vocabulary can say. What a file of MaxSize can make a reader allocate is then a few times
+// its size.
 const (
 	maxNodes = 100_000
 	maxRank  = 8
+	// maxIntegers bounds a list of integers that takes a byte each in the file.
+	maxIntegers = 1 << 20
+	// maxParts bounds the inputs, outputs and attributes of a node, and maxAllParts those of all nodes.
+	maxParts    = 1 << 12
+	maxAllParts = 1 << 20
+	// maxText bounds names, which errors say.
+	maxText = 1 << 12
 )
 
 // fields calls f for every field of a message: v holds what is encoded as a number, b what has a length.
@@ -85,7 +107,10 @@ func fields(message []byte, f func(number protowire.Number, v uint64, b []byte) 
 }
 
 // numbers appends an integer, or a packed list of them.
-func numbers(list []int64, v uint64, b []byte) ([]int64, error) {
+func numbers(list []int64, v uint64, b []byte, limit int) ([]int64, error) {
+	if len(list)+max(len(b)/10, 1) > limit { // a number takes ten bytes at most
+		return nil, fmt.Errorf("a list has more than %d numbers", limit)
+	}
 	if b == nil {
 		return append(list, int64(v)), nil
 	}
@@ -94,15 +119,23 @@ func numbers(list []int64, v uint64, b []byte) ([]int64, error) {
 		if n < 0 {
 			return nil, protowire.ParseError(n)
 		}
-		list, b = append(list, int64(x)), b[n:]
+		if list, b = append(list, int64(x)), b[n:]; len(list) > limit {
+			return nil, fmt.Errorf("a list has more than %d numbers", limit)
+		}
 	}
 	return list, nil
 }
 
 func parseONNX(data []byte) (*onnxGraph, error) {
-	var graph []byte
+	var graph, producer, version []byte
 	err := fields(data, func(number protowire.Number, _ uint64, b []byte) error {
-		if number == 7 && b != nil {
+		switch {
+		case b == nil:
+		case number == 2:
+			producer = b
+		case number == 3:
+			version = b
+		case number == 7:
 			graph = b
 		}
 		return nil
@@ -113,7 +146,7 @@ func parseONNX(data []byte) (*onnxGraph, error) {
 	case graph == nil:
 		return nil, errors.New("there is no graph in it")
 	}
-	g := &onnxGraph{initializers: map[string]closure.Tensor{}}
+	g, parts := &onnxGraph{initializers: map[string]closure.Tensor{}, tool: toolOf(producer, version)}, 0
 	return g, fields(graph, func(number protowire.Number, _ uint64, b []byte) error {
 		if b == nil {
 			return nil
@@ -124,9 +157,16 @@ func parseONNX(data []byte) (*onnxGraph, error) {
 				return fmt.Errorf("the graph has more than %d nodes", maxNodes)
 			}
 			n, err := parseNode(b)
+			n.index = len(g.nodes)
+			if parts += len(n.inputs) + len(n.outputs) + len(n.attributes); parts > maxAllParts && err == nil {
+				err = fmt.Errorf("the nodes have more than %d inputs, outputs and attributes", maxAllParts)
+			}
 			g.nodes = append(g.nodes, n)
 			return err
 		case 5:
+			if len(g.initializers) == maxNodes {
+				return fmt.Errorf("the graph has more than %d tensors", maxNodes)
+			}
 			t, err := parseTensor(b)
 			if _, twice := g.initializers[t.Name]; twice && err == nil {
 				err = fmt.Errorf("initializer %q is there twice", t.Name)
@@ -134,6 +174,9 @@ func parseONNX(data []byte) (*onnxGraph, error) {
 			g.initializers[t.Name] = t
 			return err
 		case 11, 12:
+			if len(g.inputs)+len(g.outputs) == maxNodes {
+				return fmt.Errorf("the graph has more than %d inputs and outputs", maxNodes)
+			}
 			v, err := parseValue(b)
 			if number == 11 {
 				g.inputs = append(g.inputs, v)
@@ -151,6 +194,12 @@ func parseNode(message []byte) (onnxNode, error) {
 	return n, fields(message, func(number protowire.Number, _ uint64, b []byte) error {
 		if b == nil {
 			return nil
+		}
+		if len(n.inputs)+len(n.outputs)+len(n.attributes) == maxParts {
+			return fmt.Errorf("node %q has more than %d inputs, outputs and attributes", n.name, maxParts)
+		}
+		if number <= 4 && len(b) > maxText {
+			return fmt.Errorf("a name has %d bytes; at most %d are read", len(b), maxText)
 		}
 		switch number {
 		case 1:
@@ -189,7 +238,7 @@ func parseAttribute(message []byte) (name string, a onnxAttribute, err error) {
 			t, err = parseTensor(b)
 			a.tensor = &t
 		case 8:
-			a.ints, err = numbers(a.ints, v, b)
+			a.ints, err = numbers(a.ints, v, b, maxVector)
 		}
 		return err
 	})
@@ -225,6 +274,8 @@ func parseValue(message []byte) (onnxValue, error) {
 	tensor := func(b []byte) error { return fields(b, into(2, shape)) }
 	return v, fields(message, func(number protowire.Number, _ uint64, b []byte) error {
 		switch {
+		case number == 1 && len(b) > maxText:
+			return fmt.Errorf("a name has %d bytes; at most %d are read", len(b), maxText)
 		case number == 1:
 			v.name = string(b)
 		case number == 2 && b != nil:
@@ -245,14 +296,14 @@ const (
 func parseTensor(message []byte) (closure.Tensor, error) {
 	var t closure.Tensor
 	var kind uint64
-	var dims []int64
+	var dims, integers []int64
 	var raw, typed []byte
 	var external bool
 	err := fields(message, func(number protowire.Number, v uint64, b []byte) error {
 		var err error
 		switch number {
 		case 1:
-			dims, err = numbers(dims, v, b)
+			dims, err = numbers(dims, v, b, maxRank)
 		case 2:
 			kind = v
 		case 4: // float_data
@@ -261,12 +312,11 @@ func parseTensor(message []byte) (closure.Tensor, error) {
 			}
 			typed = append(typed, b...)
 		case 7: // int64_data
-			var list []int64
-			list, err = numbers(nil, v, b)
-			for _, x := range list {
-				typed = binary.LittleEndian.AppendUint64(typed, uint64(x))
-			}
+			integers, err = numbers(integers, v, b, maxIntegers)
 		case 8:
+			if len(b) > maxText {
+				return fmt.Errorf("a name has %d bytes; at most %d are read", len(b), maxText)
+			}
 			t.Name = string(b)
 		case 9:
 			raw = b
@@ -296,6 +346,9 @@ func parseTensor(message []byte) (closure.Tensor, error) {
 	}
 	if external {
 		return t, fmt.Errorf("tensor %q lies in another file; save the model with its data inside", t.Name)
+	}
+	for _, x := range integers {
+		typed = binary.LittleEndian.AppendUint64(typed, uint64(x))
 	}
 	if t.Data = raw; raw == nil {
 		t.Data = typed

@@ -15,7 +15,8 @@ import (
 type Slot struct {
 	Name  string
 	Shape []int
-	// Flattened is the shape [height, width, channels] of the image whose elements are the inputs of a dense layer; else nil.
+	// Flattened is the shape [height, width, channels] of the image whose elements are the inputs of a dense layer, or those that a
+	// parameter has one value for; else nil.
 	Flattened []int
 }
 
@@ -125,15 +126,22 @@ func reorder(values []float32, shape []int, s Slot, layout string) ([]float32, e
 		want, from = []int{s.Shape[0], s.Shape[3], s.Shape[1], s.Shape[2]}, []int{0, 2, 3, 1}
 	case len(s.Shape) == 4 && layout == LayoutTensorFlow: // [h, w, c, f]
 		want, from = []int{s.Shape[1], s.Shape[2], s.Shape[3], s.Shape[0]}, []int{3, 0, 1, 2}
+	case len(s.Shape) == 3 && layout == LayoutPyTorch: // [c, 1, h, w] of a convolution of each channel by itself
+		want, from = []int{s.Shape[0], 1, s.Shape[1], s.Shape[2]}, []int{0, 2, 3, 1}
+	case len(s.Shape) == 3 && layout == LayoutTensorFlow: // [h, w, c, 1]
+		want, from = []int{s.Shape[1], s.Shape[2], s.Shape[0], 1}, []int{2, 0, 1, 3}
 	case len(s.Shape) == 2 && layout == LayoutTensorFlow:
 		want, from = []int{s.Shape[1], s.Shape[0]}, []int{1, 0}
 	}
 	if !slices.Equal(shape, want) {
 		return nil, fmt.Errorf("its shape is %v; in the layout %s, %s has %v", shape, layout, s.Name, want)
 	}
-	if len(s.Shape) == 2 && s.Flattened != nil && layout == LayoutPyTorch {
-		f := s.Flattened
-		shape, from = []int{s.Shape[0], f[2], f[0], f[1]}, []int{0, 2, 3, 1}
+	if len(s.Shape) <= 2 && s.Flattened != nil && layout == LayoutPyTorch {
+		f, rows := s.Flattened, 1
+		if len(s.Shape) == 2 {
+			rows = s.Shape[0]
+		}
+		shape, from = []int{rows, f[2], f[0], f[1]}, []int{0, 2, 3, 1}
 	}
 	if from == nil {
 		return values, nil

@@ -27,9 +27,15 @@ Reads a trained model and writes a closure directory: engine, parameters, the or
 the parameters reach on the test split of SPEC. The closure says that its run begins with imported parameters; how
 they were trained is not part of it. It is published, verified, and trained further (resume) as any other.
 
-  ONNX         layers and parameters: convolutions, full layers, pooling, rectifiers and so on
-  ConvNetJS    layers and parameters, as net.toJSON() writes them
+  ONNX                layers and parameters, as torch.onnx.export writes them after model.eval()
+  ConvNetJS           layers and parameters, as net.toJSON() writes them
+  MLitB               layers, parameters and labels: the research closure that its pages offer; pixels go in from 0 to 255
   safetensors, .npz   parameters alone, by name
+
+Of ONNX these operations are read: Conv, depthwise Conv, Gemm, MatMul (with Add as its bias), BatchNormalization, MaxPool,
+AveragePool, GlobalAveragePool, ReduceMean over height and width, Pad before a window, Flatten, Reshape and Squeeze to rows;
+Relu, LeakyRelu (0.01), Tanh, Sigmoid; Add, Sum, Mul, Max, Mean and Concat of branches; Softmax and LogSoftmax at the end. Identity,
+Dropout and Cast do nothing. Shapes that the graph computes are worked out.
 
 SPEC is a closure.yaml. Where FILE says what the layers are, SPEC leaves model.layers out; its input must be what the
 model expects, normalisation included. The algorithm is for training further; its epochs or steps are not used here.
@@ -82,6 +88,9 @@ func (a *app) convert(ctx context.Context, file string, o convertFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := m.OrderClasses(file, p.classes()); err != nil {
+		return err
+	}
 	imported, err := m.Onto(file, slots, names)
 	if err != nil {
 		return err
@@ -98,7 +107,7 @@ func (a *app) convert(ctx context.Context, file string, o convertFlags) error {
 	if err != nil {
 		return err
 	}
-	document.Imported = &schema.Imported{Format: m.Format, File: path.Join(schema.FolderOrigin, originNames[m.Format])}
+	document.Imported = &schema.Imported{Format: m.Format, Tool: m.Tool, File: path.Join(schema.FolderOrigin, originNames[m.Format])}
 	if document.Imported.Parameters, err = closure.ContentDigest(imported); err != nil {
 		return err
 	}
@@ -114,7 +123,8 @@ func (a *app) convert(ctx context.Context, file string, o convertFlags) error {
 
 // originNames are what the original is called in the closure, so that no name of a user's file gets in.
 var originNames = map[string]string{
-	modelfile.ONNX: "model.onnx", modelfile.ConvNetJS: "model.json", modelfile.Safetensors: "model.safetensors", modelfile.NPZ: "model.npz",
+	modelfile.ONNX: "model.onnx", modelfile.ConvNetJS: "model.json", modelfile.MLitB: "model.json",
+	modelfile.Safetensors: "model.safetensors", modelfile.NPZ: "model.npz",
 }
 
 func (o convertFlags) check() (modelfile.Names, error) {
@@ -183,9 +193,22 @@ func (p *project) slots() ([]modelfile.Slot, error) {
 		return nil, err
 	}
 	flattened := map[string][]int{}
-	for _, n := range g.Nodes {
-		for _, q := range n.Parameters {
-			flattened[n.Name+"."+q.Name] = flattenedInput(n)
+	images := map[*graph.Node][]int{}
+	for _, n := range g.Nodes { // inputs come before their readers
+		if len(n.Inputs) == 0 {
+			continue
+		}
+		image, ok := flattenedRow(n, images)
+		if !ok {
+			return nil, schema.Invalidf(p.path, n.Name, "joins rows of which some are flattened images; in which order another program has their elements is not known")
+		}
+		images[n] = image
+		if of := images[n.In()]; of != nil {
+			for _, q := range slices.Concat(n.Parameters, n.Averages) {
+				if q.Shape[len(q.Shape)-1] == schema.Elements(of) {
+					flattened[n.Name+"."+q.Name] = of
+				}
+			}
 		}
 	}
 	slots := make([]modelfile.Slot, 0, len(p.section.Parameters))
@@ -198,20 +221,29 @@ func (p *project) slots() ([]modelfile.Slot, error) {
 	return slots, nil
 }
 
-// flattenedInput is the shape of the image that a layer reads as a row; nil where it reads something else.
-func flattenedInput(n *graph.Node) []int {
-	if len(n.Inputs) == 0 {
-		return nil
+// flattenedRow is the shape of the image whose elements a layer's row has, in our order; nil where it has none. It is false where
+// that has no answer. images are those of the layers before.
+func flattenedRow(n *graph.Node, images map[*graph.Node][]int) ([]int, bool) {
+	in := n.In()
+	switch {
+	case n.Kind == "flatten" && len(in.Shape) == 3:
+		return in.Shape, true
+	case n.Kind == "dense":
+		return nil, true
 	}
-	for n = n.In(); len(n.Inputs) > 0; n = n.In() {
-		switch n.Kind {
-		case "flatten":
-			if in := n.In().Shape; len(in) == 3 {
-				return in
-			}
-		case graph.Activation, "dropout": // element by element
-		default:
-			return nil
+	for _, other := range n.Inputs {
+		if of := images[other]; !slices.Equal(of, images[in]) || of != nil && !slices.Equal(other.Shape, n.Shape) {
+			return nil, false
+		}
+	}
+	return images[in], true
+}
+
+// classes are those of the datasets; nil for a regression.
+func (p *project) classes() []string {
+	for _, d := range p.datasets {
+		if len(d.document.Classes) > 0 {
+			return d.document.Classes
 		}
 	}
 	return nil

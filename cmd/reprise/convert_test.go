@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/reprise-ml/reprise/closure"
@@ -262,4 +265,71 @@ func TestImportedParametersAreChecked(t *testing.T) {
 	// Without them it would be a run of no steps.
 	d.edit(dir, func(c *schema.Closure) { c.Imported = nil })
 	d.refused(exitInvalid, []string{"algorithm.steps", "at least one step"}, "verify", dir)
+}
+
+// A session goes on with a converted closure, to the bits that one machine reaches; it does not repeat what is not known.
+func TestConvertedClosureInSession(t *testing.T) {
+	t.Setenv(mainVariable, "1")
+	config(t)
+	d := withData(t)
+	weights := d.write("weights.npz", string(modelfiletest.NPZ(
+		modelfiletest.Array{Name: "dense1.weight", Shape: []int{784, 10}, Values: make([]float32, 7840)},
+		modelfiletest.Array{Name: "dense1.bias", Shape: []int{10}, Values: make([]float32, 10)})))
+	d.done("convert", weights, "--spec", d.path("closure.yaml"), "--layout", "tensorflow", "-o", d.path("converted"))
+	d.done("publish", d.path("converted"))
+	server := d.serving()
+	d.refused(exitInvalid, []string{"small:1.0.0", "began with imported parameters, which no session repeats", "go on with it for more steps"},
+		"session", "start", "small:1.0.0", "--server", server)
+	alone := report[schema.TrainReport](d, schema.KindTrainReport, exitDone, "resume", "small:1.0.0", "--steps", "4", "-o", d.path("alone"))
+	s := d.started(server, "small:1.0.0", "--steps", "4")
+	var group sync.WaitGroup
+	d.joining(&group, s.Join, 2)
+	over := d.over(server, s.ID)
+	group.Wait()
+	if over.Run != alone.Run || over.Relation != schema.RelationResumed {
+		t.Errorf("%+v; alone %s", over, alone.Run)
+	}
+	r := report[schema.ReplayReport](d, schema.KindReplayReport, exitDone, "replay", over.Closure)
+	if r.Verdict != schema.VerdictIdentical || !strings.Contains(r.Reason, "origin/model.npz") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A research closure of MLitB says which output is which class; here they come in another order than the dataset's.
+func TestConvertMLitB(t *testing.T) {
+	d := withData(t)
+	trained := report[schema.TrainReport](d, schema.KindTrainReport, exitDone, "train", d.path("closure.yaml"), "-o", d.path("trained"))
+	p := d.arrays(d.path("trained"))
+	spec := strings.Replace(openNetwork, "LAYERS\n", "", 1)
+	classes := strings.Split("0123456789", "")
+	labels := map[string]string{}
+	weights, biases := p["dense1.weight"], p["dense1.bias"]
+	var list, ends []float32
+	for k := range classes {
+		class := len(classes) - 1 - k // backwards
+		labels[strconv.Itoa(k)] = classes[class]
+		list = append(list, weights.Values[class*784:][:784]...)
+		ends = append(ends, biases.Values[class])
+	}
+	file := func(labels map[string]string) []byte {
+		b, err := json.Marshal(map[string]any{"step": 12, "net": map[string]any{
+			"configs": []any{
+				map[string]any{"type": "input", "sx": 28, "sy": 28, "depth": 1},
+				map[string]any{"type": "fc", "num_neurons": 10, "activation": "softmax"},
+			},
+			"params": []any{list, ends}, "index2label": labels,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	open := d.write("open.yaml", spec)
+	r := report[schema.TrainReport](d, schema.KindTrainReport, exitDone, "convert", d.write("net.json", string(file(labels))), "--spec", open, "-o", d.path("converted"))
+	if r.Parameters != trained.Parameters || *r.Results[0].Correct != *trained.Results[0].Correct {
+		t.Errorf("%+v, want the parameters and claims of %+v", r, trained)
+	}
+	d.done("verify", d.path("converted"))
+	labels["3"] = "unheard of"
+	d.refused(exitInvalid, []string{"its classes are", "unheard of", "those of the dataset"}, "convert", d.write("other.json", string(file(labels))), "--spec", open, "-o", d.path("other"))
 }

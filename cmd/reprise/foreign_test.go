@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/reprise-ml/reprise/fixtures"
@@ -14,6 +15,8 @@ import (
 // An engine of another language, for another algorithm, goes all the way: it conforms, trains on any number of workers with
 // one result, is published, passes by what is counted blindly, and replays. (Browsers replay the same closures in web/e2e.)
 func TestForeignEngines(t *testing.T) {
+	t.Setenv(mainVariable, "1")
+	config(t)
 	tests := []struct {
 		name, closure string
 		imports       func(d *desk)
@@ -63,6 +66,25 @@ func TestForeignEngines(t *testing.T) {
 			}
 			r := report[schema.ReplayReport](d, schema.KindReplayReport, exitDone, "replay", test.closure, "--workers", "2")
 			if r.Verdict != schema.VerdictIdentical {
+				t.Errorf("%+v", r)
+			}
+			// In a session of three participants, too.
+			server := d.serving()
+			s := d.started(server, test.closure)
+			var group sync.WaitGroup
+			joined := d.joining(&group, s.Join, 3)
+			over := d.over(server, s.ID)
+			group.Wait()
+			if over.Run != alone.Run {
+				t.Errorf("alone the run is %s, in a session %s", alone.Run, over.Run)
+			}
+			for _, j := range joined {
+				if j == nil || !j.Ended {
+					t.Errorf("%+v", j)
+				}
+			}
+			r = report[schema.ReplayReport](d, schema.KindReplayReport, exitDone, "replay", over.Closure)
+			if r.Verdict != schema.VerdictIdentical || r.Run != alone.Run {
 				t.Errorf("%+v", r)
 			}
 			// It goes on as if it had never stopped.

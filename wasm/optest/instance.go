@@ -83,6 +83,9 @@ func (i *Instance) status(code int32) string { return i.Section.Errors[code] }
 // Init fills parameters and state.
 func (i *Instance) Init(seed int64) { i.call(engine.ExportInit, uint64(seed)) }
 
+// Restore makes what follows from parameters and state that were written.
+func (i *Instance) Restore() { i.call(engine.ExportRestore) }
+
 // Select returns the examples of a microbatch.
 func (i *Instance) Select(step, microbatch, examples int64) []uint32 {
 	n := i.call(engine.ExportSelect, uint64(step), uint64(microbatch), uint64(examples))

@@ -726,6 +726,7 @@ export type Closure = {
     readonly file: string;
     readonly format: string;
     readonly parameters: Digest;
+    readonly tool?: string;
   };
   readonly keywords?: readonly string[];
   readonly license?: License;

@@ -94,6 +94,28 @@ describe("a closure’s page", () => {
     expect(permanent.getAttribute("href")).toBe(`/c/glyphs-cnn@${digestLike("glyphs-cnn")}`);
   });
 
+  test("says where imported parameters come from, and gives the original", async () => {
+    const original = digestLike("original");
+    visit("/c/glyphs-cnn:1.0.0", (url) => {
+      const known = answer(url);
+      if (url.pathname !== "/api/v1/closure" || !known) return known;
+      const body = known.body as { parents: unknown; closure: { files: object[] } };
+      const file = "origin/model.onnx";
+      const imported = { format: "onnx", file, tool: "pytorch <1.13>", parameters: digestLike("parameters") };
+      const files = [
+        ...body.closure.files,
+        { path: file, role: "origin", mediaType: "application/octet-stream", sha256: original, size: 9 },
+      ];
+      return { ...known, body: { ...body, parents: [], closure: { ...body.closure, imported, files } } };
+    });
+    const said = await find(".closure-imported");
+    expect(text(said)).toContain("origin/model.onnx (format onnx, written by pytorch <1.13>)");
+    expect(text(said)).toContain("How they were trained before is not part of this closure.");
+    expect(said.querySelector("a")?.getAttribute("href")).toContain(original.slice("sha256:".length));
+    expect(said.querySelector("a")?.getAttribute("download")).toBe("model.onnx");
+    expect(text(await find("#lineage"))).not.toContain("from its seed");
+  });
+
   test("says what was withdrawn, of itself and of its versions", async () => {
     const withdrawn = { reason: "Wrong <labels>.", created: "2026-11-22T08:00:00Z" };
     visit("/c/glyphs-cnn:1.0.0", (url) => {

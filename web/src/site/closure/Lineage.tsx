@@ -1,5 +1,6 @@
 import type { ClosureDetail, Parent, Version } from "../api/types.ts";
 import { day } from "../state/format.ts";
+import { useSite } from "../state/react.ts";
 import { closurePath, refOf } from "../state/route.ts";
 import { Card } from "../ui/Card.tsx";
 import { Digest } from "../ui/Digest.tsx";
@@ -9,7 +10,7 @@ import { Text } from "../ui/Text.tsx";
 
 /** Where the closure comes from and what became of it. */
 export function Lineage({ detail }: { readonly detail: ClosureDetail }) {
-  const { versions, parents, children, reference } = detail;
+  const { versions, parents, children, reference, closure } = detail;
   return (
     <Card id="lineage" title="Versions and lineage">
       <Table
@@ -38,15 +39,48 @@ export function Lineage({ detail }: { readonly detail: ClosureDetail }) {
         rows={versions}
         rowKey={(v) => v.version}
       />
-      <Relatives title="Made from" none="It was trained from its seed, from nothing else." relatives={parents} />
+      <Relatives
+        title="Made from"
+        none={closure.imported ? undefined : "It was trained from its seed, from nothing else."}
+        relatives={parents}
+      />
+      <Imported detail={detail} />
       <Relatives title="Made of it" none="Nothing in this zoo was made of it yet." relatives={children} />
     </Card>
   );
 }
 
+/** The model of another program that the parameters come from, which is kept as it was. */
+function Imported({ detail }: { readonly detail: ClosureDetail }) {
+  const { api } = useSite();
+  const { imported, files } = detail.closure;
+  if (imported === undefined) return null;
+  const original = files.find((f) => f.path === imported.file);
+  return (
+    <p className="closure-imported">
+      Its run began with parameters imported from{" "}
+      {original ? (
+        <a href={api.blob(original.sha256)} download={original.path.split("/").at(-1)}>
+          <Text max={120}>{original.path}</Text>
+        </a>
+      ) : (
+        <Text max={120}>{imported.file}</Text>
+      )}{" "}
+      (format <Text max={40}>{imported.format}</Text>
+      {imported.tool && (
+        <>
+          , written by <Text max={100}>{imported.tool}</Text>
+        </>
+      )}
+      ). How they were trained before is not part of this closure.
+    </p>
+  );
+}
+
 interface RelativesProps {
   readonly title: string;
-  readonly none: string;
+  /** What is said where there are none; nothing if something else says where it comes from. */
+  readonly none: string | undefined;
   readonly relatives: readonly Parent[];
 }
 
@@ -55,7 +89,7 @@ function Relatives({ title, none, relatives }: RelativesProps) {
     <div>
       <h3>{title}</h3>
       {relatives.length === 0 ? (
-        <p className="soft">{none}</p>
+        none && <p className="soft">{none}</p>
       ) : (
         <ul className="closure-relatives">
           {relatives.map((r) => (
