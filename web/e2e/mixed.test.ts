@@ -53,6 +53,20 @@ describe.runIf(site)("native participants and tabs", onceMore, () => {
     return page;
   }
 
+  /** What a browser says of a closure that it has trained again. */
+  async function replayed(visitor: Visitor, closure: string | undefined): Promise<{ kind: string; text: string }> {
+    const page = await visitor.open(`/c/${closure}`);
+    return visitor.act(
+      page,
+      `
+        (await one('input[value="replay"]')).click();
+        (await until(() => [...document.querySelectorAll("button:not(:disabled)")].find((b) => b.textContent.includes("Replay now")))).click();
+        const panel = await one("[data-verdict]");
+        return { kind: panel.dataset.verdict, text: panel.textContent };
+      `,
+    );
+  }
+
   /** Steps that are worth the way to the server, and enough of them for all that is to happen. */
   const training = async () =>
     written(
@@ -116,6 +130,25 @@ describe.runIf(site)("native participants and tabs", onceMore, () => {
     expect(over.people.filter(chromiums)).toHaveLength(3);
     expect(over.people.filter(firefoxs).length).toBeGreaterThanOrEqual(1);
     expect(over.people.filter((p) => p.family === "wazero")).toHaveLength(3);
+  });
+
+  test("an engine of another language: three native ones and a tab give the digest of one machine alone, and the tab replays it", async () => {
+    const further = ["kmeans:1.0.0", "--steps", "100"];
+    const out = join(folder, "clusters");
+    const once = await command<{ run: Digest }>("resume", ...further, "--workers", "1", "-o", out);
+    session = await OwnSession.start(...further);
+    for (const name of ["one", "two", "three"]) session.join(name);
+    await tab(chromium, session.id);
+    await session.ready(4);
+    await session.say("resume");
+    await session.everybodyWorks();
+    const over = await session.over();
+    expect(over.run).toBe(once.run);
+    expect(over.people).toHaveLength(4);
+    expect(over.people.filter(chromiums)).toHaveLength(1);
+    const { kind, text } = await replayed(chromium, over.closure);
+    expect(kind).toBe("identical");
+    expect(text).toContain(once.run);
   });
 
   test("20 Mbit/s, 40 ms there and back, and ten seconds without a line: nobody waits, and the digest is the same", async () => {
@@ -203,16 +236,7 @@ describe.runIf(site)("native participants and tabs", onceMore, () => {
     expect(closure.earlier).toHaveLength(1);
     expect(closure.run.digest).toBe(over.run);
     for (const visitor of [chromium, firefox]) {
-      const page = await visitor.open(`/c/${over.closure}`);
-      const verdict = await visitor.act<{ kind: string; text: string }>(
-        page,
-        `
-        (await one('input[value="replay"]')).click();
-        (await until(() => [...document.querySelectorAll("button:not(:disabled)")].find((b) => b.textContent.includes("Replay now")))).click();
-        const panel = await one("[data-verdict]");
-        return { kind: panel.dataset.verdict, text: panel.textContent };
-      `,
-      );
+      const verdict = await replayed(visitor, over.closure);
       expect(verdict.kind).toBe("identical");
       expect(verdict.text).toContain(over.run);
     }
