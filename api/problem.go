@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/trainer"
 	"github.com/reprise-ml/reprise/zoo"
 )
 
@@ -81,6 +82,8 @@ func problemOf(err error) *Problem {
 		problem = newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "", "the body has more than %d bytes", large.Limit)
 	case errors.Is(err, zoo.ErrReadOnly):
 		problem = newProblem(http.StatusForbidden, codeReadOnly, "keep the report as a file instead", "this store takes no records")
+	case errors.Is(err, trainer.ErrUnsaved):
+		problem = newProblem(http.StatusServiceUnavailable, codeUnavailable, "", "%s", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		problem = newProblem(http.StatusServiceUnavailable, codeUnavailable, "try again in a moment", "it took too long")
 	default:

@@ -49,6 +49,12 @@ func TestSessionPages(t *testing.T) {
 			"2026-01-02 03:04:05, step 3: <bdi>&lt;b&gt;joined</bdi>", `href="/api/v1/sessions/a1/parameters"`,
 		}},
 		{"the page to join", func(p *page) { p.showSession(trainer.Detail{Summary: summary}, true) }, []string{"<code>reprise join</code>"}},
+		{"one that waits", func(p *page) {
+			p.showSession(trainer.Detail{Summary: trainer.Summary{ID: "b", Name: "n", State: trainer.StateRunning, Trouble: "the disk is full"}}, false)
+		}, []string{"It waits: the disk is full. It goes on by itself"}},
+		{"one that is not published", func(p *page) {
+			p.showSession(trainer.Detail{Summary: trainer.Summary{ID: "b", Name: "n", State: trainer.StateFinished, Error: "not published: no"}}, false)
+		}, []string{"It is done: <bdi>not published: no</bdi>"}},
 		{"one that failed", func(p *page) {
 			p.showSession(trainer.Detail{Summary: trainer.Summary{ID: "b", Name: "n", State: trainer.StateFailed, Error: "<i>non-finite"}}, false)
 		}, []string{"It failed: <bdi>&lt;i&gt;non-finite</bdi>"}},

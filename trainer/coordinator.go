@@ -48,6 +48,7 @@ type Coordinator struct {
 	recent  []StepTime
 	power   meterOfPower
 
+	trouble trouble
 	server  serverReplica
 	saved   int64         // the step of the newest snapshot in a saved record
 	saving  sync.Cond     // asked or sealed has changed
@@ -234,7 +235,7 @@ func over(state string) bool {
 }
 
 // active reports whether steps may go on.
-func (c *Coordinator) active() bool { return c.record.State == StateRunning }
+func (c *Coordinator) active() bool { return c.record.State == StateRunning && c.trouble.why() == "" }
 
 // window is the number of updates that are kept for those who come from a snapshot, and after which another snapshot is made.
 func (c *Coordinator) window() int64 {

@@ -213,7 +213,7 @@ func (s *serverReplica) takeOver(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	blob, err := putBlob(ctx, c.env.Store, file)
+	blob, err := s.put(ctx, file)
 	if err != nil {
 		return err
 	}

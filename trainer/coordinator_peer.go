@@ -378,7 +378,7 @@ func (c *Coordinator) tellStatus() {
 		}
 		mine := c.round.Status(p.id)
 		status := &wire.Status{
-			Step: max(c.at, 0), Steps: s.Steps, Participants: s.Participants, Paused: s.State == StatePaused,
+			Step: max(c.at, 0), Steps: s.Steps, Participants: s.Participants, Paused: s.State == StatePaused || s.Trouble != "",
 			Computed: mine.Computed, Verified: mine.Verified, Share: mine.Share,
 		}
 		if s.Loss != nil {

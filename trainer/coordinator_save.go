@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -40,6 +41,7 @@ func (c *Coordinator) save(ctx context.Context) {
 		if err == nil {
 			c.sealed = asked
 			c.saving.Broadcast()
+			c.notes(&c.trouble.saving, nil)
 			c.welcomeSaved()
 			continue
 		}
@@ -52,6 +54,8 @@ func (c *Coordinator) save(ctx context.Context) {
 		if ended {
 			return
 		}
+		c.notes(&c.trouble.saving, err)
+		c.saving.Broadcast()
 		c.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -131,7 +135,7 @@ func indexOf(snapshots []wire.Snapshot, s wire.Snapshot) int {
 	return i
 }
 
-// durable waits until what was changed so far is saved.
+// durable waits until what was changed so far is saved, or the store is found to take nothing: ErrUnsaved.
 func (c *Coordinator) durable(ctx context.Context) error {
 	stopped := context.AfterFunc(ctx, func() {
 		c.mu.Lock()
@@ -144,6 +148,9 @@ func (c *Coordinator) durable(ctx context.Context) error {
 	for c.sealed < want {
 		if err := ctx.Err(); err != nil {
 			return err
+		}
+		if c.trouble.saving != nil {
+			return fmt.Errorf("%w: %s; it is tried again every second", ErrUnsaved, storeTrouble(c.trouble.saving))
 		}
 		c.saving.Wait()
 	}

@@ -52,7 +52,7 @@ func (c *Coordinator) summary() Summary {
 	s := Summary{
 		ID: r.ID, Name: r.Document.Name, Version: r.Document.Version, Title: r.Document.Title, Mode: r.Request.Mode, State: r.State,
 		Created: r.Created, Step: max(c.at, 0), Steps: c.plan.Steps(), Parent: r.Parent, Relation: r.Relation, Closure: r.Closure, Error: r.Error,
-		Power: c.power.perSecond(time.Now()),
+		Power: c.power.perSecond(time.Now()), Trouble: c.trouble.why(),
 	}
 	for _, p := range c.peers {
 		s.Participants++

@@ -153,11 +153,12 @@ func loadRecord(ctx context.Context, s Store, id string) (*record, []byte, error
 
 func putBlob(ctx context.Context, s closure.BlobSink, b []byte) (wire.Blob, error) {
 	blob := wire.Blob{Digest: schema.DigestOf(b), Size: int64(len(b))}
-	return blob, s.Put(ctx, blob.Digest, blob.Size, bytes.NewReader(b))
+	return blob, ofStore(s.Put(ctx, blob.Digest, blob.Size, bytes.NewReader(b)))
 }
 
 func getBlob(ctx context.Context, s closure.Blobs, what string, b wire.Blob, limit int64) ([]byte, error) {
-	return closure.ReadBlob(ctx, s, what, b.Digest, b.Size, limit)
+	bytes, err := closure.ReadBlob(ctx, s, what, b.Digest, b.Size, limit)
+	return bytes, ofStore(err)
 }
 
 // secret makes a word that nobody can guess.

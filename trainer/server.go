@@ -145,6 +145,11 @@ func (s *serverReplica) run(ctx context.Context) {
 		}
 		if err == nil {
 			failures = 0
+			s.recovered()
+			continue
+		}
+		if storeFailed(err) {
+			s.away(ctx, err)
 			continue
 		}
 		if failures++; engineFailed(err) || failures > 5 {
@@ -153,7 +158,7 @@ func (s *serverReplica) run(ctx context.Context) {
 			s.c.mu.Unlock()
 			return
 		}
-		// A store that is away for a moment, or a child process that was killed: from the newest snapshot on, again.
+		// A child process that was killed, or a snapshot that arrived damaged: from the newest one on, again.
 		s.c.env.Log.Warn("the server's replica starts again", "session", s.c.record.ID, "error", err)
 		s.valid = false
 		select {
@@ -397,7 +402,7 @@ func (s *serverReplica) snapshot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	blob, err := putBlob(ctx, c.env.Store, file)
+	blob, err := s.put(ctx, file)
 	if err != nil {
 		return err
 	}
@@ -561,8 +566,12 @@ func (s *serverReplica) finish(ctx context.Context) error {
 	}
 	if err := c.publish(ctx, ""); err != nil && ctx.Err() == nil {
 		c.mu.Lock()
-		c.record.Error = "not published: " + err.Error()
-		c.log("state", "not published: %v", err)
+		why := err.Error()
+		if diskFull(err) {
+			why = storeTrouble(err)
+		}
+		c.record.Error = "not published: " + why
+		c.log("state", "not published: %s", why)
 		c.wantSave()
 		c.mu.Unlock()
 	}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"math/rand/v2"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,6 +34,7 @@ type memoryStore struct {
 	records map[string][]byte
 	dropped int
 	dead    bool // whoever writes was killed
+	full    bool // nothing can be written
 }
 
 var errKilled = errors.New("the server was killed")
@@ -38,11 +42,31 @@ var errKilled = errors.New("the server was killed")
 func (m *memoryStore) SaveSession(_ context.Context, id string, record []byte, _ []closure.Descriptor) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.dead {
+	switch {
+	case m.dead:
 		return errKilled
+	case m.full:
+		return syscall.ENOSPC
 	}
 	m.records[id] = bytes.Clone(record)
 	return nil
+}
+
+func (m *memoryStore) Put(ctx context.Context, d schema.Digest, size int64, r io.Reader) error {
+	m.mu.Lock()
+	full := m.full
+	m.mu.Unlock()
+	if full {
+		return &fs.PathError{Op: "write", Path: "/home/ada/zoo/blob", Err: syscall.ENOSPC}
+	}
+	return m.Memory.Put(ctx, d, size, r)
+}
+
+// fill makes the store full, or empties it.
+func (m *memoryStore) fill(full bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.full = full
 }
 
 func (m *memoryStore) LoadSession(_ context.Context, id string) ([]byte, error) {
@@ -536,6 +560,40 @@ func TestSessionIsDurable(t *testing.T) {
 	// The step that only calibrates is work, too.
 	if run := (steps + 1) * c.plan.Microbatches(); credited != run || len(d.People) != participants {
 		t.Errorf("%d microbatches are credited to %d participants; the run has %d", credited, len(d.People), run)
+	}
+	group.Wait()
+}
+
+// TestSessionWaitsForTheDisk fills the disk of the server twice: while the record is to be saved, and while steps are made.
+func TestSessionWaitsForTheDisk(t *testing.T) {
+	l := newLaboratory(t)
+	want, journal := l.alone(60)
+	c, _ := l.create(Request{Specification: fmt.Sprintf(letters, 60)})
+	l.command(c, CommandPause)
+	var group sync.WaitGroup
+	for range 2 {
+		l.join(t.Context(), c.record.ID, &group, nil)
+	}
+	l.gather(c, 2)
+	full := func(d Detail) bool { return d.Trouble == "the disk of the server is full" }
+	l.store.fill(true)
+	if err := c.Do(t.Context(), Command{Command: CommandResume}); !errors.Is(err, ErrUnsaved) || !strings.Contains(err.Error(), "the disk of the server is full") {
+		t.Errorf("a command that cannot be saved: %v", err)
+	}
+	l.until(c, "it waits with its record", full)
+	l.store.fill(false)
+	l.until(c, "it goes on", func(d Detail) bool { return d.Trouble == "" && d.Step > 0 })
+	l.store.fill(true)
+	l.until(c, "it waits with a snapshot", full)
+	l.store.fill(false)
+	d := l.over(c.record.ID)
+	l.same(d, want, journal)
+	said := map[string]int{}
+	for _, h := range d.Log {
+		said[h.Text]++
+	}
+	if said["waits: the disk of the server is full"] < 2 || said["goes on: the store is well again"] < 2 || d.Trouble != "" {
+		t.Errorf("%q; %+v", d.Trouble, d.Log)
 	}
 	group.Wait()
 }

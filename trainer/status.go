@@ -42,6 +42,8 @@ type Summary struct {
 	Closure  string `json:"closure,omitempty"`
 	// Error says why a session failed.
 	Error string `json:"error,omitempty"`
+	// Trouble says what a session waits for, because it could not be saved. It goes on by itself when that has passed.
+	Trouble string `json:"trouble,omitempty"`
 }
 
 // States of a participant.

@@ -333,6 +333,9 @@ func (a *app) printSession(d trainer.Detail) error {
 		if !d.Run.IsZero() {
 			fmt.Fprintf(w, "  run           %s\n", d.Run)
 		}
+		if d.Trouble != "" {
+			fmt.Fprintf(w, "  waits         %s\n", d.Trouble)
+		}
 		if d.Error != "" {
 			fmt.Fprintf(w, "  error         %s\n", d.Error)
 		}

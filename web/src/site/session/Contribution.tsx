@@ -8,6 +8,7 @@ import { Link } from "../ui/Link.tsx";
 import { Progress } from "../ui/Progress.tsx";
 import { Text } from "../ui/Text.tsx";
 import { rate, share } from "./figures.ts";
+import { waitsFor } from "./StateBadge.tsx";
 import type { Settings } from "./settings.ts";
 import type { SessionDetail } from "./types.ts";
 
@@ -72,6 +73,7 @@ function words(state: ParticipantState, detail: SessionDetail): string {
       return "Computing a few results that the server knows, to show that this browser can …";
     case "following":
       if (state.resting) return rests[state.resting];
+      if (detail.trouble) return waitsFor(detail.trouble);
       if (state.paused || detail.state === "paused") return "The session is paused by its owner.";
       return state.leases > 0 ? "Working." : "Waiting for work.";
     case "retrying":

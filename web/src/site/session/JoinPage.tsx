@@ -48,7 +48,7 @@ export default function JoinPage({ id }: { readonly id: string }) {
             <span>{people(detail.participants, detail.workers)}</span>
           </p>
           <p>
-            <StateBadge state={detail.state} />
+            <StateBadge session={detail} />
           </p>
         </div>
       </Cover>

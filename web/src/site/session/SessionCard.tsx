@@ -23,7 +23,7 @@ export function SessionCard({ session }: { readonly session: SessionSummary }) {
         </p>
       </header>
       <p className="row">
-        <StateBadge state={state} />
+        <StateBadge session={session} />
         <span className="soft">{session.mode === "timed" ? "timed steps" : "fixed steps"}</span>
       </p>
       <Progress

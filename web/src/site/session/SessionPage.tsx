@@ -21,7 +21,7 @@ import { Owner } from "./Owner.tsx";
 import { People } from "./People.tsx";
 import { useParticipation, useSession } from "./react.ts";
 import { people } from "./SessionCard.tsx";
-import { StateBadge } from "./StateBadge.tsx";
+import { StateBadge, waitsFor } from "./StateBadge.tsx";
 import { StepTimes } from "./StepTimes.tsx";
 import type { SessionDetail } from "./types.ts";
 import "../pages/closure.css";
@@ -51,8 +51,14 @@ function Shown({ detail, points, connected, session }: Props) {
           {detail.error && (
             <div className="failed" role="alert">
               <p>
-                <strong>The session failed.</strong> <Text max={1000}>{detail.error}</Text>
+                <strong>{detail.state === "failed" ? "The session failed." : "The training is done."}</strong>{" "}
+                <Text max={1000}>{detail.error}</Text>
               </p>
+            </div>
+          )}
+          {detail.trouble && (
+            <div className="failed" role="status">
+              <p>{waitsFor(detail.trouble)}</p>
             </div>
           )}
           <Card
@@ -130,7 +136,7 @@ function SessionHead({ detail, losses }: { readonly detail: SessionDetail; reado
           )}
         </p>
         <p className="row">
-          <StateBadge state={detail.state} />
+          <StateBadge session={detail} />
           {(detail.state === "running" || detail.state === "paused") && (
             <Link className="button cover-button" href={joinPath(detail.id)}>
               {takes ? "Your contribution" : "Join"}

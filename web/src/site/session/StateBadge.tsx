@@ -1,5 +1,5 @@
 import { Badge } from "../ui/Badge.tsx";
-import type { SessionState } from "./types.ts";
+import type { SessionState, SessionSummary } from "./types.ts";
 
 const looks: Readonly<
   Record<SessionState, { readonly tone: "neutral" | "good" | "warn" | "bad"; readonly words: string }>
@@ -13,7 +13,13 @@ const looks: Readonly<
   failed: { tone: "bad", words: "Failed" },
 };
 
-export function StateBadge({ state }: { readonly state: SessionState }) {
-  const { tone, words } = looks[state] ?? { tone: "neutral", words: state };
+/** What a session says that could not be saved. */
+export function waitsFor(trouble: string): string {
+  return `The session waits: ${trouble}. It goes on by itself when that has passed.`;
+}
+
+export function StateBadge({ session: { state, trouble } }: { readonly session: SessionSummary }) {
+  const waits = trouble && state !== "paused" && { tone: "bad" as const, words: "Waiting" };
+  const { tone, words } = waits || (looks[state] ?? { tone: "neutral", words: state });
   return <Badge tone={tone}>{words}</Badge>;
 }

@@ -328,6 +328,16 @@ describe("a session's page", () => {
     expect(text(await find("[role=alert]"))).toContain("non-finite gradient in conv1.weight");
   });
 
+  test("one whose server cannot save says what it waits for", async () => {
+    visit("/s/s1", (url) =>
+      url.pathname.endsWith("/s1")
+        ? { status: 200, body: { ...running, trouble: "the disk of the server is full" } }
+        : undefined,
+    );
+    await find("p", "The session waits: the disk of the server is full. It goes on by itself when that has passed.");
+    await find(".badge", "Waiting");
+  });
+
   test("one that is not there", async () => {
     visit("/s/nobody");
     await find("h1", "There is no such session");

@@ -28,6 +28,8 @@ export interface SessionSummary {
   readonly relation?: string;
   readonly closure?: string;
   readonly error?: string;
+  /** What it waits for, because it could not be saved; it goes on by itself. */
+  readonly trouble?: string;
 }
 
 export interface SessionList {
