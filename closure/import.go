@@ -39,6 +39,8 @@ type Import struct {
 	Channels int
 	// Tokens says what the tokens of a text are: TokensCharacters, which is also the meaning of "", or TokensBytes.
 	Tokens string
+	// Window is how many tokens of a text make a record; 0 is one, as a scalar.
+	Window int
 
 	// Seed of the order of the records.
 	Seed uint64
@@ -96,8 +98,8 @@ func (o Import) only(kind fileKind, text string) error {
 		return schema.Invalidf(o.Name, "", "label, header and regression are options of tables: %s has no columns", text)
 	case kind != imageFolders && (o.Resize != [2]int{} || o.Channels != 0):
 		return schema.Invalidf(o.Name, "", "resize and channels are options of folders of images: %s is taken as it is", text)
-	case kind != textFiles && o.Tokens != "":
-		return schema.Invalidf(o.Name, "", "tokens is an option of text: %s has none", text)
+	case kind != textFiles && (o.Tokens != "" || o.Window != 0):
+		return schema.Invalidf(o.Name, "", "tokens and window are options of text: %s has none", text)
 	}
 	return nil
 }

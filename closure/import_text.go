@@ -20,6 +20,9 @@ const (
 	TokensBytes      = "bytes"
 )
 
+// maxWindow bounds the tokens of a record.
+const maxWindow = 1 << 16
+
 // textUsage says which files the importer wants.
 const textUsage = "a text split is one file"
 
@@ -31,6 +34,9 @@ const textUsage = "a text split is one file"
 // in u8, or in u16 beyond 256 tokens; so T+1 consecutive records are a window of T inputs and the T tokens that follow
 // them. Because a record also has a target, that is the index of the next token; the last record of a split has that of the
 // first, as if the split were a ring.
+//
+// With a Window of T, a record is T tokens and, as target, the T that follow each of them: the text is cut into windows one
+// behind the other, whose order is drawn as that of other records is, and fewer than T tokens at its end are left out.
 //
 // TestFraction holds out the end of the text: the last round(n · fraction) of its n tokens.
 func ImportText(ctx context.Context, options Import, sink BlobSink) (*schema.Dataset, *Manifest, error) {
@@ -46,6 +52,8 @@ func ImportText(ctx context.Context, options Import, sink BlobSink) (*schema.Dat
 		return nil, nil, schema.Invalidf(options.Name, "classes", "a text has none to be named: its vocabulary takes their place")
 	case options.Seed != 0:
 		return nil, nil, schema.Invalidf(options.Name, "seed", "a text stays in its order, so there is no seed")
+	case options.Window < 0 || options.Window > maxWindow:
+		return nil, nil, schema.Invalidf(options.Name, "window", "%d is not between 1 and %d tokens", options.Window, maxWindow)
 	case options.Tokens != "" && options.Tokens != TokensCharacters && options.Tokens != TokensBytes:
 		return nil, nil, schema.Invalidf(options.Name, "tokens", "%q; there are %s and %s", options.Tokens, TokensCharacters, TokensBytes)
 	}
@@ -216,36 +224,43 @@ func (im *textImport) build(ctx context.Context, sink BlobSink) (*schema.Dataset
 		field.DType = "u16"
 		put = func(b []byte, token rune) { binary.LittleEndian.PutUint16(b, uint16(im.seen[token])) }
 	}
+	token := field.Bytes()
+	window := max(im.options.Window, 1)
+	if im.options.Window > 0 {
+		field.Shape = []int{window}
+	}
 	size := field.Bytes()
 	target := field
 	target.Offset = size
 	document := im.options.document(schema.RecordLayout{Size: 2 * size, Input: field, Target: target})
 	document.Classes = texts
 	document.Sources = im.sources
-	b, err := NewBuilder(document, BuilderOptions{Ordered: true, Memory: im.options.Memory})
+	b, err := NewBuilder(document, BuilderOptions{Ordered: im.options.Window == 0, Memory: im.options.Memory})
 	if err != nil {
 		return nil, nil, err
 	}
 	record := make([]byte, 2*size)
 	for _, t := range im.texts {
+		if t.tokens < window {
+			return nil, nil, schema.Invalidf(im.options.Name, "splits."+t.split, "has %d tokens, fewer than a window of %d", t.tokens, window)
+		}
 		first, at := im.next(t.text)
-		put(record, first)
-		for i := range t.tokens {
-			if i%(1<<20) == 0 {
-				if err := ctx.Err(); err != nil {
-					return nil, nil, err
+		following, length := first, 0
+		for range t.tokens / window {
+			if err := ctx.Err(); err != nil {
+				return nil, nil, err
+			}
+			for k := range window {
+				put(record[k*token:], following)
+				if following, length = first, 0; at < len(t.text) {
+					following, length = im.next(t.text[at:])
 				}
+				put(record[size+k*token:], following)
+				at += length
 			}
-			following, length := first, 0
-			if at < len(t.text) {
-				following, length = im.next(t.text[at:])
-			}
-			put(record[size:], following)
 			if err := b.Add(t.split, record); err != nil {
 				return nil, nil, err
 			}
-			copy(record, record[size:])
-			at += length
 		}
 	}
 	return b.Finish(ctx, sink)

@@ -111,6 +111,58 @@ func TestImportText(t *testing.T) {
 	}
 }
 
+// The windows of a text are its records in some order, each with the tokens that follow.
+func TestImportTextWindows(t *testing.T) {
+	const text = "abcdefghijklmno" // two windows of seven, and one letter that is left out
+	for _, bytes := range []bool{true, false} {
+		whole, size := text, 1
+		if !bytes { // more than 256 characters take two bytes each
+			for r := rune(0x4e00); r < 0x4e00+300; r++ {
+				whole += string(r)
+			}
+			size = 2
+		}
+		store, d, err := importText(t, func(o *closure.Import) { o.Window = 7 }, whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := closure.VerifyDataset(t.Context(), store, d); err != nil {
+			t.Error(err)
+		}
+		field := schema.Field{DType: fmt.Sprint("u", 8*size), Shape: []int{7}}
+		want := schema.RecordLayout{Size: 14 * size, Input: field, Target: field}
+		want.Target.Offset = 7 * size
+		if diff := cmp.Diff(want, d.Record); diff != "" {
+			t.Error(diff)
+		}
+		s, _ := d.Split("train")
+		runes := []rune(whole)
+		if int(s.Records) != len(runes)/7 {
+			t.Errorf("got %d records", s.Records)
+		}
+		all, seen := stored(store, s), map[string]bool{}
+		at := func(i int) string {
+			if size == 2 {
+				return d.Classes[binary.LittleEndian.Uint16(all[2*i:])]
+			}
+			return d.Classes[all[i]]
+		}
+		for i := range int(s.Records) {
+			var input, target string
+			for k := range 7 {
+				input, target = input+at(i*14+k), target+at(i*14+7+k)
+			}
+			seen[input+" "+target] = true
+		}
+		for i := 0; i+7 <= len(runes); i += 7 {
+			next := append(append([]rune(nil), runes[i+1:]...), runes[0])[:7]
+			if pair := string(runes[i:i+7]) + " " + string(next); !seen[pair] {
+				t.Errorf("there is no record %q", pair)
+			}
+		}
+	}
+}
+
 func TestImportTextRefuses(t *testing.T) {
 	tooMany := strings.Builder{}
 	for r := rune(0x10000); r < 0x10000+1<<16+1; r++ {
@@ -135,6 +187,8 @@ func TestImportTextRefuses(t *testing.T) {
 		{"tokens", "abc", func(o *closure.Import) { o.Tokens = "words" }, `tokens: "words"; there are characters and bytes`},
 		{"label", "abc", func(o *closure.Import) { o.Label = "x" }, "a text has no columns"},
 		{"channels", "abc", func(o *closure.Import) { o.Channels = 1 }, "options of folders of images"},
+		{"a window longer than the text", "abc", func(o *closure.Import) { o.Window = 4 }, "splits.train: has 3 tokens, fewer than a window of 4"},
+		{"a negative window", "abc", func(o *closure.Import) { o.Window = -1 }, "window: -1 is not between 1 and 65536 tokens"},
 		{"memory", "abcdefgh", func(o *closure.Import) { o.Memory = 4 }, "takes more than 4 bytes"},
 		{"decompressed size", string(gzipped(make([]byte, 1<<20))), func(o *closure.Import) { o.MaxBytes = 1000 }, "more than 1000 bytes when decompressed"},
 	} {

@@ -9,39 +9,45 @@ import (
 
 // Evaluation is what was counted on a split.
 type Evaluation struct {
-	Total int64
+	Total int64 // predictions
 	// Correct is counted blindly by the host; nil where targets are no class indices.
 	Correct *int64
-	// Loss is the sum of the examples' losses in 2⁻²⁰, which only the engine can compute; nil where it does not or was not
+	// Loss is the sum of the predictions' losses in 2⁻²⁰, which only the engine can compute; nil where it does not or was not
 	// asked.
 	Loss *int64
 }
 
 // Evaluate counts a whole split of so many records: blindly where targets are class indices, and by the engine's evaluate
 // where loss is wanted or nothing else can be.
-func Evaluate(ctx context.Context, team Team, role string, target schema.Field, total int64, loss bool) (*Evaluation, error) {
-	return evaluate(ctx, team, role, IsClass(target), total, loss)
-}
-
-func evaluate(ctx context.Context, team Team, role string, classes bool, total int64, loss bool) (*Evaluation, error) {
-	e := &Evaluation{Total: total}
+func Evaluate(ctx context.Context, team Team, role string, target schema.Field, records int64, loss bool) (*Evaluation, error) {
+	classes := IsClass(target)
+	e := &Evaluation{Total: records * int64(Predictions(target))}
 	if classes {
-		correct, err := team.Correct(ctx, role, 0, total)
+		correct, err := team.Correct(ctx, role, 0, records)
 		if err != nil {
 			return nil, err
 		}
 		e.Correct = &correct
 	}
-	k := slices.Index(team.Section().Metrics, schema.SegmentLoss)
-	if k < 0 || (classes && !loss) {
+	if classes && !loss {
 		return e, nil
 	}
-	sums, err := team.Metrics(ctx, role, 0, total)
+	var err error
+	e.Loss, err = lossOf(ctx, team, role, records)
+	return e, err
+}
+
+// lossOf sums the losses of so many records; it is nil where the engine has none.
+func lossOf(ctx context.Context, team Team, role string, records int64) (*int64, error) {
+	k := slices.Index(team.Section().Metrics, schema.SegmentLoss)
+	if k < 0 {
+		return nil, nil
+	}
+	sums, err := team.Metrics(ctx, role, 0, records)
 	if err != nil {
 		return nil, err
 	}
-	e.Loss = &sums[k]
-	return e, nil
+	return &sums[k], nil
 }
 
 // Line is the journal's. It holds what is counted blindly, and the loss only where there is nothing else.

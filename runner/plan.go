@@ -65,13 +65,3 @@ func (p Plan) check(s *schema.EngineSection, imported bool) error {
 	}
 	return nil
 }
-
-// classes reports whether the targets of a role's records are class indices.
-func (p Plan) classes(role string) bool {
-	for _, d := range p.Resolved.Datasets {
-		if d.Role == role {
-			return IsClass(d.Record.Target)
-		}
-	}
-	return false
-}

@@ -28,9 +28,14 @@ func (w *Workers) Correct(ctx context.Context, role string, first, end int64) (i
 		return 0, err
 	}
 	field := records.Layout().Target
-	if !IsClass(field) {
+	positions, width := Predictions(field), w.engine.layout.outputs
+	switch {
+	case !IsClass(field):
 		return 0, schema.Invalidf("datasets", role, "the target is %s, not a class index: there is no accuracy", describe(field.DType, field.Shape))
+	case width%positions != 0:
+		return 0, schema.Invalidf("datasets", role, "the target is %s, but predict writes %d values for a record: they are not as many for each class index", describe(field.DType, field.Shape), width)
 	}
+	width /= positions
 	var correct atomic.Int64
 	err = w.batches(ctx, role, first, end, func(r *replica, records Records) error {
 		r.forget()
@@ -40,10 +45,9 @@ func (w *Workers) Correct(ctx context.Context, role string, first, end int64) (i
 		if err := r.Predict(ctx, len(r.indices)); err != nil {
 			return err
 		}
-		width := r.engine.layout.outputs
-		outputs := r.outputs(len(r.indices))
-		for k := range r.indices {
-			if Argmax(outputs[k*width:(k+1)*width]) == class(field, r.targets[k*field.Bytes():]) {
+		outputs, size := r.outputs(len(r.indices)), schema.DTypeSize(field.DType)
+		for k := range len(r.indices) * positions {
+			if Argmax(outputs[k*width:(k+1)*width]) == class(field, r.targets[k*size:]) {
 				correct.Add(1)
 			}
 		}
@@ -55,9 +59,16 @@ func (w *Workers) Correct(ctx context.Context, role string, first, end int64) (i
 // forget clears the targets that an earlier call may have left in the engine's memory, which predict must not see.
 func (r *replica) forget() { clear(r.engine.layout.target.of(r.memory)) }
 
-// IsClass reports whether a target is a class index.
-func IsClass(f schema.Field) bool {
-	return schema.Elements(f.Shape) == 1 && (f.DType == "u8" || f.DType == "u16")
+// IsClass reports whether a target is a class index, or one for each of several positions.
+func IsClass(f schema.Field) bool { return f.DType == "u8" || f.DType == "u16" }
+
+// Predictions is how many predictions a record asks for, which accuracies and losses are counted over: one, or as many as
+// its target has class indices.
+func Predictions(target schema.Field) int {
+	if !IsClass(target) {
+		return 1
+	}
+	return schema.Elements(target.Shape)
 }
 
 func class(f schema.Field, b []byte) int {

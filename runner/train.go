@@ -348,13 +348,13 @@ func (t *training) finish(ctx context.Context) (*Evaluation, Tensors, error) {
 
 // evaluate is blind while training; what evaluate computes is added at the end, when it is claimed.
 func (t *training) evaluate(ctx context.Context) (*Evaluation, error) {
-	var examples int64
+	var test schema.ResolvedDataset
 	for _, d := range t.plan.Resolved.Datasets {
 		if d.Role == schema.RoleTest {
-			examples = d.Examples
+			test = d
 		}
 	}
-	return evaluate(ctx, t.team, schema.RoleTest, t.plan.classes(schema.RoleTest), examples, t.step == t.plan.Steps())
+	return Evaluate(ctx, t.team, schema.RoleTest, test.Record.Target, test.Examples, t.step == t.plan.Steps())
 }
 
 func (t *training) result(e *Evaluation, tensors Tensors) (*TrainResult, error) {

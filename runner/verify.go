@@ -184,7 +184,8 @@ func (v *verification) claim(ctx context.Context, team Team, data Data, r schema
 	if err != nil {
 		return err
 	}
-	observed := schema.ClaimValue{Total: records.Len()}
+	target := records.Layout().Target
+	observed := schema.ClaimValue{Total: records.Len() * int64(Predictions(target))}
 	verdict := schema.VerdictDiffers
 	switch {
 	case r.Metric == schema.MetricAccuracy:
@@ -199,12 +200,12 @@ func (v *verification) claim(ctx context.Context, team Team, data Data, r schema
 	case v.report.Derivation != schema.Derived:
 		observed, verdict = schema.ClaimValue{}, schema.VerdictUnproven
 	default:
-		e, err := evaluate(ctx, team, role, false, records.Len(), true)
+		loss, err := lossOf(ctx, team, role, records.Len())
 		if err != nil {
 			return err
 		}
-		observed.Sum = e.Loss
-		if r.Sum != nil && e.Loss != nil && *r.Sum == *e.Loss && r.Total == observed.Total {
+		observed.Sum = loss
+		if r.Sum != nil && loss != nil && *r.Sum == *loss && r.Total == observed.Total {
 			verdict = schema.VerdictReproduced
 		}
 	}

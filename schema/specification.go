@@ -51,7 +51,7 @@ type Model struct {
 // Input describes one record's input as the engine sees it.
 type Input struct {
 	Shape     []int      `json:"shape"` // images are [height, width, channels]
-	DType     string     `json:"dtype"` // u8 or f32
+	DType     string     `json:"dtype"` // u8, u16 or f32
 	Normalize *Normalize `json:"normalize,omitempty"`
 }
 

@@ -394,7 +394,7 @@ var badSpecifications = map[string]struct{ old, new, want string }{
 	},
 	"wrong dtype": {
 		"dtype: u8", "dtype: f64",
-		`model.input.dtype: "f64" is not one of u8, f32`,
+		`model.input.dtype: "f64" is not one of u8, u16, f32`,
 	},
 	"normalization mixed": {
 		"{scale: 0.00392156862745098}", "{scale: 1, mean: 0, deviation: 1}",

@@ -115,7 +115,7 @@ func newCoordinator(ctx context.Context, env Environment, r *record, journal []b
 	}
 	c.restore(NewRound(Options{
 		Timed: r.Request.Mode == modeTimed, Seconds: r.Request.Seconds, MaxMicrobatches: c.section.MaxMicrobatches,
-		LeaseSeconds: maxLease, Audit: audit, AuditBacklog: auditBacklog(c.plan), Draw: rand.Float64,
+		LeaseSeconds: maxLease, Audit: audit, AuditBacklog: auditBacklog(c.plan), Predictions: testPredictions(c.plan), Draw: rand.Float64,
 	}))
 	return c, nil
 }

@@ -69,7 +69,7 @@ func (c *Coordinator) closeStep(a CloseStep) {
 }
 
 func (c *Coordinator) closeEvaluation(a CloseEvaluation) {
-	e := runner.Evaluation{Total: c.testRecords(), Correct: &a.Correct}
+	e := runner.Evaluation{Total: c.testRecords() * testPredictions(c.plan), Correct: &a.Correct}
 	line := e.Line(a.Step, c.plan.Split(schema.RoleTest))
 	c.ledger.at(a.Step).evaluation = &line
 	c.proceed()
@@ -85,6 +85,16 @@ func testRecords(p runner.Plan) int64 {
 		}
 	}
 	return 0
+}
+
+// testPredictions is how many predictions a record of the test split asks for.
+func testPredictions(p runner.Plan) int64 {
+	for _, d := range p.Resolved.Datasets {
+		if d.Role == schema.RoleTest {
+			return int64(runner.Predictions(d.Record.Target))
+		}
+	}
+	return 1
 }
 
 // proceed begins the next task, if there is one and nothing holds it up.

@@ -50,6 +50,8 @@ type Options struct {
 	Audit float64
 	// AuditBacklog bounds the microbatches that wait to be repeated by the server; while it is reached, none are drawn.
 	AuditBacklog int64
+	// Predictions is how many of them a record of an evaluation asks for.
+	Predictions int64
 	// Draw returns numbers in [0, 1) that no participant can foresee.
 	Draw func() float64
 }
@@ -249,10 +251,10 @@ func (r *Round) Answer(now time.Duration, id string, result *wire.Result) (*Merg
 	r.measure(now, l, result.Seconds)
 	r.drop(l)
 	p := l.piece
-	if p.kind == wire.LeaseEvaluate && (result.Correct < 0 || result.Correct > p.units()) {
+	if p.kind == wire.LeaseEvaluate && (result.Correct < 0 || result.Correct > p.units()*r.options.Predictions) {
 		r.abandon(l)
 		r.deal(now)
-		return nil, &wire.Refuse{Code: wire.CodeProtocol, Message: "more records are correct than there are"}
+		return nil, &wire.Refuse{Code: wire.CodeProtocol, Message: "more predictions are correct than there are"}
 	}
 	answer := answerOf(p.kind, result)
 	switch {

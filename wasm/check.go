@@ -150,8 +150,8 @@ func (p *problems) input(in schema.Input, record schema.RecordLayout) {
 	switch {
 	case in.DType != record.Input.DType:
 		p.add("model.input.dtype", "%q; the dataset's records have %q", in.DType, record.Input.DType)
-	case in.DType != "u8" && in.DType != "f32":
-		p.add("model.input.dtype", "%q is not u8 or f32", in.DType)
+	case in.DType != "u8" && in.DType != "u16" && in.DType != "f32":
+		p.add("model.input.dtype", "%q is not u8, u16 or f32", in.DType)
 	case !slices.Equal(in.Shape, record.Input.Shape):
 		p.add("model.input.shape", "%v; the dataset's records have %v", in.Shape, record.Input.Shape)
 	case !graph.Fits(in.Shape):
@@ -211,16 +211,33 @@ func (p *problems) output(path string, g *graph.Graph, loss schema.Named, train 
 	}
 	one := train.Classes == 2 && loss.Kind == kernel.BinaryCrossEntropy && schema.Elements(shape) == 1 // for two classes
 	switch {
+	case len(shape) == 2 && train.Classes > 0 && len(target.Shape) == 1:
+		p.sequence(path, shape, loss, train, dataset)
 	case len(shape) != 1:
 		p.add(path, "the last layer's output has the shape %v; one row is needed, as flatten and dense make it", shape)
 	case train.Classes > 0 && shape[0] != train.Classes && !one:
 		p.add(path, "%d outputs, but %s has %d classes", shape[0], dataset, train.Classes)
 	case train.Classes > 0 && (schema.Elements(target.Shape) != 1 || target.DType != "u8" && target.DType != "u16"):
-		p.add("datasets.train", "its classes are %s %v; one u8 or u16 is needed", target.DType, target.Shape)
+		p.add("datasets.train", "its classes are %s %v; one u8 or u16 is needed, or as many as the last layer has steps", target.DType, target.Shape)
 	case train.Classes < 0 || train.Classes == 0 && target.DType != "f32":
 		p.add("datasets.train", "its targets are %s; without classes they are f32", target.DType)
 	case train.Classes == 0 && shape[0] != schema.Elements(target.Shape):
 		p.add(path, "%d outputs, but the targets have %d values", shape[0], schema.Elements(target.Shape))
+	default:
+		p.loss(loss.Kind, attributes, train)
+	}
+}
+
+// sequence checks a last layer that predicts a class at each position.
+func (p *problems) sequence(path string, shape []int, loss schema.Named, train schema.ResolvedDataset, dataset string) {
+	_, attributes, _ := kernel.LossOf(loss)
+	switch positions := schema.Elements(train.Record.Target.Shape); {
+	case shape[0] != positions:
+		p.add(path, "outputs at %d positions, but %s has classes at %d", shape[0], dataset, positions)
+	case shape[1] != train.Classes:
+		p.add(path, "%d outputs at each position, but %s has %d classes", shape[1], dataset, train.Classes)
+	case train.Record.Target.DType != "u8" && train.Record.Target.DType != "u16":
+		p.add("datasets.train", "its classes are %s; u8 or u16 are needed", train.Record.Target.DType)
 	default:
 		p.loss(loss.Kind, attributes, train)
 	}
@@ -238,6 +255,24 @@ func (p *problems) loss(loss string, a schema.Attributes, train schema.ResolvedD
 	}
 	if n := len(kernel.ClassWeights(a)); n > 0 && n != train.Classes {
 		p.add("model.loss."+loss+".classWeights", "%d weights, but the dataset has %d classes", n, train.Classes)
+	}
+}
+
+// embeddings checks that what is embedded are the tokens of the records.
+func (p *problems) embeddings(layers []schema.Layer, input schema.Input, g *graph.Graph) {
+	i := 0
+	for _, n := range g.Nodes[1:] {
+		if n.Expanded {
+			continue
+		}
+		path := fmt.Sprintf("model.layers[%d].%s", i, n.Kind)
+		switch i++; {
+		case n.Kind != kernel.EmbeddingKind:
+		case n.In() != g.Nodes[0]:
+			p.add(path, "it reads %s; an embedding reads the tokens of the model's input", n.In().Name)
+		case input.Normalize != nil:
+			p.add("model.input.normalize", "an embedding reads tokens as they are; leave normalize out")
+		}
 	}
 }
 

@@ -44,6 +44,7 @@ func prepare(r schema.Resolved) (*plan, error) {
 	var p problems
 	p.output(lastLayer(r.Model.Layers), g, r.Model.Loss, train, "the dataset")
 	p.weights(r.Model.Layers, r.Algorithm.Initializer.Kind, g)
+	p.embeddings(r.Model.Layers, r.Model.Input, g)
 	if err := p.invalid(); err != nil {
 		return nil, err
 	}

@@ -209,6 +209,16 @@ func (a *assembly) loadTargets(c *asm.Code) {
 	})
 }
 
+// predicted pushes, as i64, how many predictions n records ask for.
+func (a *assembly) predicted(c *asm.Code, n asm.Local) {
+	c.Get(n)
+	if k := a.head.Sequence.Steps; k > 0 {
+		c.I32(k)
+		c.Op(asm.I32Mul)
+	}
+	c.Op(asm.I64ExtU)
+}
+
 // add adds an i64 in memory to another.
 func add(c *asm.Code, to int, value func()) {
 	c.I32(to)
@@ -292,10 +302,7 @@ func (a *assembly) accumulate(schedule kernel.Fn) {
 		}
 		add(c, a.segment[schema.SegmentLoss], load(a.head.LossSum))
 		add(c, a.segment[schema.SegmentCorrect], load(a.head.Correct))
-		add(c, a.segment[schema.SegmentExamples], func() {
-			c.Get(n)
-			c.Op(asm.I64ExtU)
-		})
+		add(c, a.segment[schema.SegmentExamples], func() { a.predicted(c, n) })
 		c.I32(statusOK)
 	})
 }
@@ -308,10 +315,7 @@ func (a *assembly) evaluate() {
 			a.loadTargets(c)
 			call(c, a.score)
 		})
-		add(c, a.metrics, func() {
-			c.Get(n)
-			c.Op(asm.I64ExtU)
-		})
+		add(c, a.metrics, func() { a.predicted(c, n) })
 		for i, addr := range []int{a.head.Correct, a.head.LossSum} {
 			add(c, a.metrics+8*(i+1), func() {
 				c.I32(addr)

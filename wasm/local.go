@@ -134,6 +134,10 @@ func (a *assembly) localSteps(schedule kernel.Fn) kernel.Fn {
 			failed()
 			c.Get(t, end, first)
 			c.Op(asm.I32Sub)
+			if k := a.head.Sequence.Steps; k > 0 {
+				c.I32(k)
+				c.Op(asm.I32Mul)
+			}
 			call(c, update)
 			failed()
 			c.Get(t)

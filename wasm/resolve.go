@@ -191,6 +191,7 @@ func (r *resolver) model() {
 		return
 	}
 	r.problems.weights(m.Layers, r.out.Algorithm.Initializer.Kind, g)
+	r.problems.embeddings(m.Layers, m.Input, g)
 	layers := slices.Clone(m.Layers)
 	i := 0
 	for _, n := range g.Nodes[1:] {

@@ -63,6 +63,9 @@ func (p *plan) scratch(m *memory) {
 		if a := p.averages[node]; a != nil {
 			always(&a.Pending, 8*a.Values())
 		}
+		if len(pl.Table) > 0 {
+			k.Table = p.table(m, pl.Table)
+		}
 		always(&k.Pack, pl.Pack)
 		always(&k.Partial, pl.Partial)
 		l.place(&k.Saved, pl.Saved, i, end-i)
@@ -125,7 +128,11 @@ func (p *plan) scratch(m *memory) {
 		first += len(k.Node.Parameters)
 	}
 	p.input.Out, p.input.First = values[0], p.context.Example
-	p.head.Outputs, p.head.Grad = values[n-1], grads[n-1]
+	if s := &p.head.Sequence; s.Steps > 0 {
+		s.Outputs, s.Grad = values[n-1], grads[n-1]
+	} else {
+		p.head.Outputs, p.head.Grad = values[n-1], grads[n-1]
+	}
 	p.inputTables(m)
 }
 
@@ -166,6 +173,13 @@ func (p *plan) placeHead(l *lifetimes, step int) {
 	h := &p.head
 	h.Classes, h.TargetDType = p.train.Classes, p.train.Record.Target.DType
 	sites := kernel.Buffer{Layout: kernel.Sites, Shape: p.graph.Output().Shape, Lanes: p.tile.Lanes}
+	if shape := p.graph.Output().Shape; len(shape) == 2 {
+		h.Sequence.Steps, sites.Shape = shape[0], shape[1:]
+		l.place(&h.Sequence.Labels, 4*p.tile.Lanes*shape[0], step, step)
+		h.Outputs = sites
+		h.Grad = kernel.Buffer{Layout: kernel.Rows, Shape: sites.Shape, Lanes: p.tile.Lanes}
+		l.place(&h.Grad.Addr, h.Grad.Bytes(), step, step)
+	}
 	for _, b := range []*kernel.Buffer{&h.Values, &h.Predictions, &h.Targets} {
 		*b = sites
 		if b == &h.Predictions && p.pair() {

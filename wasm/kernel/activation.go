@@ -41,11 +41,11 @@ func (activation) Place(n *graph.Node, in Layout, _ Tile) Placement {
 // keepsOutput reports whether the backward pass of a node, or of one before it in the same memory, reads the output.
 func keepsOutput(n *graph.Node) bool {
 	switch n.Kind {
-	case "maxpool2d", "maximum":
+	case "maxpool2d", "maximum", softmaxKind:
 		return true
 	case graph.Activation:
 		return n.Attributes.Text("function") != "linear" || keepsOutput(n.In())
-	case "flatten":
+	case "flatten", positionsKind:
 		return keepsOutput(n.In())
 	}
 	return false

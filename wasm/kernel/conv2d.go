@@ -158,7 +158,10 @@ func (d conv2d) Place(n *graph.Node, _ Layout, t Tile) Placement {
 	return p
 }
 
-func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
+func (d conv2d) Emit(e *Emitter, n *Node) Kernels { return d.emit(e, n, n) }
+
+// emit emits the functions. The gradients of the parameters may see the same memory as an image of another form (steps).
+func (d conv2d) emit(e *Emitter, n, seen *Node) Kernels {
 	w := d.window(n.Node)
 	v := n.Tile.Lanes / 4
 	groups := laneGroups(v)
@@ -195,9 +198,9 @@ func (d conv2d) Emit(e *Emitter, n *Node) Kernels {
 	registers := heavy && n.Tile.Count == 1
 	weight := e.define(n.Name+".weight-gradient", func(c *code) {
 		if registers {
-			d.wholeWeightGradient(c, n, w)
+			d.wholeWeightGradient(c, seen, d.window(seen.Node))
 		} else {
-			d.weightGradient(c, n, w)
+			d.weightGradient(c, seen, d.window(seen.Node))
 		}
 	})
 	k.PrepareBackward = e.define(n.Name+".prepare-backward", func(c *code) {

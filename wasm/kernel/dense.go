@@ -10,6 +10,9 @@ import (
 
 // dense is y = W·x + b for each example, W [units, inputs], b [units].
 //
+// Of values [steps, inputs] it is the same for each step, and the order of additions is that of a conv2d whose kernel is
+// one step. Of rows it is this.
+//
 // Order of additions. Forward: four partial sums s_l over the inputs i ≡ l (mod 4), each ascending, then
 // (s0 + s2) + (s1 + s3), then the bias. Gradient by x: the same over the units, or, where there are few of them
 // (fewUnits), one sum over the units, ascending. Gradients by W and b: over the examples of the microbatch, ascending.
@@ -18,7 +21,7 @@ type dense struct{}
 func (dense) Declaration() schema.Declaration {
 	return schema.Declaration{
 		Name: "dense",
-		Doc:  "Fully connected layer: activation(W·x + b).",
+		Doc:  "Fully connected layer: activation(W·x + b), of each step where there are several.",
 		Attributes: []schema.Attribute{
 			{Name: "units", Kind: schema.Integer, Min: schema.AtLeast(1), Max: schema.AtMost(1 << 20), Doc: "Number of outputs."},
 			activationAttribute(),
@@ -28,15 +31,20 @@ func (dense) Declaration() schema.Declaration {
 }
 
 func (dense) Infer(a schema.Attributes, shapes [][]int) (graph.Inference, error) {
-	in := shapes[0]
-	if len(in) != 1 {
-		return graph.Inference{}, fmt.Errorf("its input has the shape %v; put flatten: {} before it", in)
+	shape := shapes[0]
+	if len(shape) > 2 {
+		return graph.Inference{}, fmt.Errorf("its input has the shape %v; put flatten: {} before it", shape)
 	}
-	units := a.Int("units")
-	inf := graph.Inference{Shape: []int{units}, MultiplyAdds: int64(units) * int64(in[0])}
-	inf.Parameters = []graph.Parameter{{Name: "weight", Shape: []int{units, in[0]}, FanIn: in[0], FanOut: units}}
+	units, in, steps := a.Int("units"), shape[len(shape)-1], 1
+	inf := graph.Inference{Shape: []int{units}}
+	if len(shape) == 2 {
+		steps = shape[0]
+		inf.Shape = []int{steps, units}
+	}
+	inf.MultiplyAdds = int64(steps) * int64(units) * int64(in)
+	inf.Parameters = []graph.Parameter{{Name: "weight", Shape: []int{units, in}, FanIn: in, FanOut: units}}
 	if a.Bool("bias") {
-		inf.Parameters = append(inf.Parameters, graph.Parameter{Name: "bias", Shape: []int{units}, FanIn: in[0], FanOut: units, Bias: true})
+		inf.Parameters = append(inf.Parameters, graph.Parameter{Name: "bias", Shape: []int{units}, FanIn: in, FanOut: units, Bias: true})
 	}
 	return inf, nil
 }
@@ -81,11 +89,17 @@ func (n *Node) denseMemory() denseMemory {
 }
 
 func (dense) Place(n *graph.Node, _ Layout, t Tile) Placement {
+	if len(n.Shape) == 2 {
+		return stepsOf(n.Shape[0], n.In().Shape[1], n.Shape[1]).place(t)
+	}
 	m := memoryOf(n.Shape[0], schema.Elements(n.In().Shape), t)
 	return Placement{Out: Rows, Pack: m.pack, Partial: m.partial, Scratch: m.scratch}
 }
 
 func (d dense) Emit(e *Emitter, n *Node) Kernels {
+	if len(n.Shape) == 2 {
+		return stepsOf(n.Shape[0], n.In.Shape[1], n.Shape[1]).emit(e, n, stepsAddresses{n.Pack, n.Partial, n.Scratch})
+	}
 	m := n.denseMemory()
 	k := Kernels{}
 	k.Forward = e.define(n.Name+".forward", func(c *code) {

@@ -1,6 +1,9 @@
 package kernel
 
-import asm "github.com/reprise-ml/reprise/wasm/module"
+import (
+	"github.com/reprise-ml/reprise/schema"
+	asm "github.com/reprise-ml/reprise/wasm/module"
+)
 
 // Input is the copy of a tile's records from the region input into the model's first buffer, as x·scale + offset in f32.
 type Input struct {
@@ -15,10 +18,7 @@ type Input struct {
 }
 
 func (in Input) recordBytes() int {
-	if in.DType == "u8" {
-		return in.Out.Elements()
-	}
-	return 4 * in.Out.Elements()
+	return schema.DTypeSize(in.DType) * in.Out.Elements()
 }
 
 // normalize turns the vector on the stack, of elements at the byte offset of a table, into x·scale + offset. load reads
@@ -74,10 +74,14 @@ func (in Input) rows(c *code, from local) {
 			c.Op(asm.I32Add)
 			c.Set(to)
 			c.Get(to)
-			if in.DType == "u8" {
+			switch in.DType {
+			case "u8":
 				c.Load(asm.V128Load32Z, p, in.Region)
 				c.Op(asm.I16x8ExtLU, asm.I32x4ExtLU, asm.F32x4ConvS)
-			} else {
+			case "u16":
+				c.Load(asm.V128Load64Z, p, in.Region)
+				c.Op(asm.I32x4ExtLU, asm.F32x4ConvS)
+			default:
 				c.Load(asm.V128Load, p, in.Region)
 			}
 			in.normalize(c, asm.V128Load, i, 0)
@@ -149,7 +153,12 @@ func (in Input) sites(c *code, from local) {
 func (in Input) load4(c *code, p local, v [4]local, record int) {
 	if in.DType != "u8" {
 		for i, x := range v {
-			c.Load(asm.V128Load, p, in.Region+i*record)
+			if in.DType == "u16" {
+				c.Load(asm.V128Load64Z, p, in.Region+i*record)
+				c.Op(asm.I32x4ExtLU, asm.F32x4ConvS)
+			} else {
+				c.Load(asm.V128Load, p, in.Region+i*record)
+			}
 			c.Set(x)
 		}
 		transpose4(c, v)

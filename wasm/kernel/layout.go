@@ -20,8 +20,13 @@ const Either Layout = -1
 // Reads is the layout that a node's operation reads. A flattening one takes either, but does not hand it on.
 func Reads(n *graph.Node) Layout {
 	switch n.Op.(type) {
-	case flatten, dense:
+	case flatten:
 		return Rows
+	case dense:
+		if len(n.In().Shape) == 1 {
+			return Rows
+		}
+		return Sites
 	case activation, dropout:
 		return Either
 	}

@@ -25,6 +25,8 @@ type Head struct {
 	First, Count                 int // addresses of i32: the tile's first example, and the examples of the call
 	Output                       int // the region output
 	LossSum, Correct             int // addresses of i64
+	// Sequence is where an output and a target belong to each of several positions.
+	Sequence Sequence
 }
 
 // Loss is a rule by which outputs are compared with targets.
@@ -123,6 +125,9 @@ func (h *Head) SetLoss(l Loss, a schema.Attributes) { h.Loss = l.rule(a, *h) }
 // Predict emits: Outputs → Predictions (and Values, Normalizer).
 func (h Head) Predict(e *Emitter) Fn {
 	return *e.define("head.predict", func(c *code) {
+		if h.Sequence.Steps > 0 {
+			return // each position is predicted where it is needed
+		}
 		transpose(c, h.Outputs, h.Values)
 		h.Loss.predict(h, c, c.Local(asm.I32))
 	})
@@ -166,26 +171,16 @@ func (h Head) LoadTargets(e *Emitter) Fn {
 			if h.Classes == 0 {
 				return
 			}
-			if h.TargetDType == "u16" {
-				scaled(c, example, 2)
-				c.Mem(asm.I32Load16U, h.Target)
-			} else {
-				c.Get(example)
-				c.Mem(asm.I32Load8U, h.Target)
+			if h.Sequence.Steps > 0 {
+				h.sequenceLabels(c, lane, example, bad)
+				return
 			}
+			h.loadLabel(c, func() { c.Get(example) })
 			c.Set(label)
 			scaled(c, lane, 4)
 			c.Get(label)
 			c.Mem(asm.I32Store, h.Labels)
-			c.Get(label)
-			c.I32(h.Classes)
-			c.Op(asm.I32GeU)
-			scaled(c, lane, 4)
-			c.Mem(asm.I32Load, h.Valid)
-			c.Op(asm.I32And)
-			c.Get(bad)
-			c.Op(asm.I32Or)
-			c.Set(bad)
+			h.checkLabel(c, label, lane, bad)
 		})
 		if h.Classes == 0 {
 			h.targetVectors(c)
@@ -193,6 +188,31 @@ func (h Head) LoadTargets(e *Emitter) Fn {
 		c.Get(bad)
 		c.Release(lane, example, label)
 	})
+}
+
+// loadLabel pushes the class of the target that index pushes.
+func (h Head) loadLabel(c *code, index func()) {
+	index()
+	if h.TargetDType == "u16" {
+		c.I32(2)
+		c.Op(asm.I32Mul)
+		c.Mem(asm.I32Load16U, h.Target)
+		return
+	}
+	c.Mem(asm.I32Load8U, h.Target)
+}
+
+// checkLabel sets bad where a lane has an example whose label is not a class.
+func (h Head) checkLabel(c *code, label, lane, bad local) {
+	c.Get(label)
+	c.I32(h.Classes)
+	c.Op(asm.I32GeU)
+	scaled(c, lane, 4)
+	c.Mem(asm.I32Load, h.Valid)
+	c.Op(asm.I32And)
+	c.Get(bad)
+	c.Op(asm.I32Or)
+	c.Set(bad)
 }
 
 // targetVectors spreads f32 target rows over lanes.
@@ -247,63 +267,66 @@ func (h Head) isTarget(c *code, j local, v int) {
 
 // Score emits: adds the tile's losses and correct answers to LossSum and Correct.
 func (h Head) Score(e *Emitter) Fn {
-	return *e.define("head.score", func(c *code) {
-		j, p := c.Local(asm.I32), c.Local(asm.I32)
-		x, best, which, loss := c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128)
-		site := h.Values.Site()
-		through := func(n int, body func()) {
-			c.SetI32(p, 0)
-			c.For(j, 0, n, 1, func() {
-				body()
-				c.AddTo(p, site)
-			})
-		}
-		each := func(body func()) { through(h.units(), body) }
-		h.lanes(c, func(v int) {
-			c.I32x4(0)
-			c.Set(loss)
-			s := scoring{j: j, p: p, x: x, loss: loss, v: v, each: each}
-			h.Loss.sum(h, c, s)
-			c.I32(h.Losses)
-			h.Loss.push(h, c, s)
-			c.Mem(asm.V128Store, v)
-			if h.Classes == 0 {
-				return
-			}
-			c.I32(0)
-			c.Mem(asm.V128Load, h.Predictions.Addr+v)
-			c.Set(best)
-			c.I32x4(0)
-			c.Set(which)
-			through(h.predicted(), func() { // strictly greater: ties go to the lowest class
-				c.Load(asm.V128Load, p, h.Predictions.Addr+v)
-				c.Set(x)
-				c.Get(j)
-				c.Op(asm.I32x4Splat)
-				c.Get(which)
-				c.Get(x, best)
-				c.Op(asm.F32x4Gt, asm.V128Bitsel)
-				c.Set(which)
-				c.Get(best, x)
-				c.Op(asm.F32x4PMax)
-				c.Set(best)
-			})
-			c.I32(h.Correct)
-			c.I32(h.Correct)
-			c.Mem(asm.I64Load, 0)
-			c.Get(which)
-			c.I32(h.Labels)
-			c.Mem(asm.V128Load, v)
-			c.Op(asm.I32x4Eq)
-			c.I32(h.Valid)
-			c.Mem(asm.V128Load, v)
-			c.Op(asm.V128And, asm.I32x4Bitmask, asm.I32Popcnt, asm.I64ExtU, asm.I64Add)
-			c.Mem(asm.I64Store, 0)
+	return *e.define("head.score", func(c *code) { h.positions(c, h.score) })
+}
+
+// score adds the losses and correct answers of one position of a tile.
+func (h Head) score(c *code) {
+	j, p := c.Local(asm.I32), c.Local(asm.I32)
+	x, best, which, loss := c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128), c.Local(asm.V128)
+	site := h.Values.Site()
+	through := func(n int, body func()) {
+		c.SetI32(p, 0)
+		c.For(j, 0, n, 1, func() {
+			body()
+			c.AddTo(p, site)
 		})
-		c.Release(x, best, which, loss)
-		h.sumLosses(c, p)
-		c.Release(j, p)
+	}
+	each := func(body func()) { through(h.units(), body) }
+	h.lanes(c, func(v int) {
+		c.I32x4(0)
+		c.Set(loss)
+		s := scoring{j: j, p: p, x: x, loss: loss, v: v, each: each}
+		h.Loss.sum(h, c, s)
+		c.I32(h.Losses)
+		h.Loss.push(h, c, s)
+		c.Mem(asm.V128Store, v)
+		if h.Classes == 0 {
+			return
+		}
+		c.I32(0)
+		c.Mem(asm.V128Load, h.Predictions.Addr+v)
+		c.Set(best)
+		c.I32x4(0)
+		c.Set(which)
+		through(h.predicted(), func() { // strictly greater: ties go to the lowest class
+			c.Load(asm.V128Load, p, h.Predictions.Addr+v)
+			c.Set(x)
+			c.Get(j)
+			c.Op(asm.I32x4Splat)
+			c.Get(which)
+			c.Get(x, best)
+			c.Op(asm.F32x4Gt, asm.V128Bitsel)
+			c.Set(which)
+			c.Get(best, x)
+			c.Op(asm.F32x4PMax)
+			c.Set(best)
+		})
+		c.I32(h.Correct)
+		c.I32(h.Correct)
+		c.Mem(asm.I64Load, 0)
+		c.Get(which)
+		c.I32(h.Labels)
+		c.Mem(asm.V128Load, v)
+		c.Op(asm.I32x4Eq)
+		c.I32(h.Valid)
+		c.Mem(asm.V128Load, v)
+		c.Op(asm.V128And, asm.I32x4Bitmask, asm.I32Popcnt, asm.I64ExtU, asm.I64Add)
+		c.Mem(asm.I64Store, 0)
 	})
+	c.Release(x, best, which, loss)
+	h.sumLosses(c, p)
+	c.Release(j, p)
 }
 
 // sumLosses adds each valid lane's loss in fixed point. A NaN counts as the limit.
@@ -341,38 +364,51 @@ func (h Head) sumLosses(c *code, p local) {
 // Gradient emits: Grad from Predictions and targets; zero in lanes without an example.
 func (h Head) Gradient(e *Emitter) Fn {
 	return *e.define("head.gradient", func(c *code) {
-		j, p := c.Local(asm.I32), c.Local(asm.I32)
-		site := h.Values.Site()
-		s := scoring{j: j, p: p, each: func(body func()) {
-			c.SetI32(p, 0)
-			c.For(j, 0, h.units(), 1, func() {
-				body()
-				c.AddTo(p, site)
-			})
-		}}
-		h.lanes(c, func(v int) {
-			s.v = v
-			h.Loss.prepare(h, c, s)
-		})
-		s.each(func() {
-			h.lanes(c, func(v int) {
-				s.v = v
-				c.Get(p)
-				h.Loss.slope(h, c, s)
-				c.I32(h.Valid)
-				c.Mem(asm.V128Load, v)
-				c.Op(asm.V128And)
-				c.Mem(asm.V128Store, h.Values.Addr+v)
-			})
-		})
-		c.Release(j, p)
+		if h.Sequence.Steps > 0 {
+			h.sequenceGradient(c)
+			return
+		}
+		h.slopes(c)
 		transpose(c, h.Values, h.Grad)
 	})
+}
+
+// slopes emits: Values ← the loss's gradient by the outputs of one position.
+func (h Head) slopes(c *code) {
+	j, p := c.Local(asm.I32), c.Local(asm.I32)
+	site := h.Values.Site()
+	s := scoring{j: j, p: p, each: func(body func()) {
+		c.SetI32(p, 0)
+		c.For(j, 0, h.units(), 1, func() {
+			body()
+			c.AddTo(p, site)
+		})
+	}}
+	h.lanes(c, func(v int) {
+		s.v = v
+		h.Loss.prepare(h, c, s)
+	})
+	s.each(func() {
+		h.lanes(c, func(v int) {
+			s.v = v
+			c.Get(p)
+			h.Loss.slope(h, c, s)
+			c.I32(h.Valid)
+			c.Mem(asm.V128Load, v)
+			c.Op(asm.V128And)
+			c.Mem(asm.V128Store, h.Values.Addr+v)
+		})
+	})
+	c.Release(j, p)
 }
 
 // Write emits: Predictions → the tile's rows of the region output, [examples, units] without padding.
 func (h Head) Write(e *Emitter) Fn {
 	return *e.define("head.write", func(c *code) {
+		if h.Sequence.Steps > 0 {
+			h.writeSequence(c)
+			return
+		}
 		rows := h.Grad // a row of a pair takes no more than that of one output
 		rows.Shape = []int{h.predicted()}
 		transpose(c, h.Predictions, rows)

@@ -35,6 +35,10 @@ func Ops() []Op {
 		merge{"multiply"},
 		merge{"maximum"},
 		concat{},
+		embedding{},
+		positionalEncoding{},
+		layerNorm{},
+		softmaxLayer{},
 	}
 }
 
@@ -77,6 +81,7 @@ type Placement struct {
 	// from the first to the last tile (sums that Finish folds), Saved from Forward to Backward of one tile, and
 	// Scratch during one function.
 	Pack, Partial, Saved, Scratch int
+	Table                         []float32 // constants that it reads
 }
 
 // Node is a graph node with its place in memory.
@@ -93,7 +98,7 @@ type Node struct {
 	Averages     Averages // of a batch norm
 	Index        int      // position in the graph, which keys random streams
 
-	Pack, Partial, Saved, Scratch int // addresses
+	Pack, Partial, Saved, Scratch, Table int // addresses
 
 	Tile    Tile
 	Context Context

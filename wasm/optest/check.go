@@ -259,7 +259,11 @@ func (p *pair) evaluate(n int) {
 	if status := p.engine.Evaluate(n); status != "" || err != nil {
 		p.t.Fatalf("%s, evaluate(%d): engine %q, oracle %v", p.name, n, status, err)
 	}
-	want := append(append(long(int64(n)), long(correct)...), long(loss)...)
+	predictions := n
+	if d := p.r.Datasets[0]; d.Classes > 0 {
+		predictions *= schema.Elements(d.Record.Target.Shape)
+	}
+	want := append(append(long(int64(predictions)), long(correct)...), long(loss)...)
 	p.equal(fmt.Sprintf("evaluate(%d)", n), p.engine.Region(schema.RegionMetrics), want)
 }
 

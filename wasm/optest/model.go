@@ -23,6 +23,7 @@ type Model struct {
 	Classes   int    // 0 is a regression: as many values as the last layer has outputs, which Outputs tells
 	Outputs   int
 	Target    string // dtype of a class: u8
+	Positions int    // with a class each: one for the whole example
 
 	Microbatch   int // 4
 	Microbatches int // of a step: 2
@@ -101,6 +102,9 @@ func (m Model) Dataset(t testing.TB) *schema.Dataset {
 	}
 	input := schema.Field{DType: m.DType, Shape: shape}
 	target := schema.Field{Offset: input.Bytes(), DType: m.Target}
+	if m.Positions > 0 {
+		target.Shape = []int{m.Positions}
+	}
 	if m.Classes == 0 {
 		target.DType, target.Shape = "f32", []int{m.Outputs}
 	}
@@ -151,21 +155,24 @@ func Random(r schema.Resolved, seed uint64) Records {
 	}
 	for range d.Examples {
 		for range schema.Elements(d.Record.Input.Shape) {
-			if d.Record.Input.DType == "u8" {
+			switch d.Record.Input.DType {
+			case "u8":
 				records.inputs = append(records.inputs, byte(draw.IntN(256)))
-			} else {
+			case "u16":
+				records.inputs = binary.LittleEndian.AppendUint16(records.inputs, uint16(draw.IntN(1<<16)))
+			default:
 				records.inputs = float(records.inputs, draw.NormFloat64())
 			}
 		}
-		switch {
-		case d.Classes == 0:
-			for range schema.Elements(d.Record.Target.Shape) {
+		for range schema.Elements(d.Record.Target.Shape) {
+			switch {
+			case d.Classes == 0:
 				records.targets = float(records.targets, draw.NormFloat64())
+			case d.Record.Target.DType == "u16":
+				records.targets = binary.LittleEndian.AppendUint16(records.targets, uint16(draw.IntN(d.Classes)))
+			default:
+				records.targets = append(records.targets, byte(draw.IntN(d.Classes)))
 			}
-		case d.Record.Target.DType == "u16":
-			records.targets = binary.LittleEndian.AppendUint16(records.targets, uint16(draw.IntN(d.Classes)))
-		default:
-			records.targets = append(records.targets, byte(draw.IntN(d.Classes)))
 		}
 	}
 	return records

@@ -49,7 +49,7 @@ func (l *local) run(t *Training, step int64, n int, multiplier func(step int64) 
 		sum.correct += p.correct
 		rate := l.hyper["learningRate"] * multiplier(number)
 		for _, o := range inner {
-			o.gradient = func(j int) float32 { return o.Gradient(j) / float32(last-first) }
+			o.gradient = func(j int) float32 { return o.Gradient(j) / float32((last-first)*t.Network.loss.positions()) }
 		}
 		if bad := change(inner, rule, l.hyper, rate); bad != nil {
 			return part{}, t.nonFinite(t.Tensors[slices.Index(inner, bad)], true)

@@ -2,6 +2,7 @@ package ref
 
 import (
 	"math"
+	"slices"
 
 	"github.com/reprise-ml/reprise/schema"
 )
@@ -11,6 +12,32 @@ type loss[F Float] struct {
 	schema.Named
 	classes int // of a class target; 0 where the target is a vector
 	target  schema.Field
+}
+
+// positions is how many predictions an example asks for.
+func (l loss[F]) positions() int {
+	if l.classes == 0 {
+		return 1
+	}
+	return schema.Elements(l.target.Shape)
+}
+
+// split makes a row of each prediction.
+func (l loss[F]) split(outputs [][]F) (split [][]F) {
+	for _, row := range outputs {
+		for part := range slices.Chunk(row, len(row)/l.positions()) {
+			split = append(split, part)
+		}
+	}
+	return split
+}
+
+// join is the other way round.
+func (l loss[F]) join(split [][]F) (rows [][]F) {
+	for parts := range slices.Chunk(split, l.positions()) {
+		rows = append(rows, slices.Concat(parts...))
+	}
+	return rows
 }
 
 // predict gives what the engine's predict writes, and log Σ exp of each example's outputs where they are logits.

@@ -115,6 +115,9 @@ func trainDataset(r schema.Resolved) schema.ResolvedDataset {
 
 // newLayer makes the layer of a node, the index-th of its graph.
 func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], tile kernel.Tile) layer[F] {
+	if l := newSequenceLayer(node, own, tile.Lanes); l != nil {
+		return l
+	}
 	var weight, bias *Parameter[F]
 	if len(own) > 0 {
 		weight = own[0]
@@ -213,9 +216,12 @@ func (n *Network[F]) Loss(c Call, input, target []byte, examples int) (sum F) {
 // judge runs the network forward and compares what comes out with the targets. It reports whether these are of the model.
 func (n *Network[F]) judge(c Call, input, target []byte, examples int) (values [][][]F, s scored[F], ok bool) {
 	values = n.Forward(c, input, examples)
-	outputs := values[len(values)-1]
+	outputs := n.loss.split(values[len(values)-1])
 	predictions, normalizer := n.loss.predict(outputs)
 	s, ok = n.loss.score(outputs, predictions, normalizer, target)
+	if ok {
+		s.gradient = n.loss.join(s.gradient)
+	}
 	return values, s, ok
 }
 

@@ -223,7 +223,7 @@ func (t *Training) Accumulate(step, microbatch int64, input, target []byte, n in
 	t.Clipped += clipped
 	t.Loss += sum.loss
 	t.Correct += sum.correct
-	t.Examples += int64(n)
+	t.Examples += int64(n * t.Network.loss.positions())
 	t.Microbatches++
 	return nil
 }
@@ -296,7 +296,7 @@ func (t *Training) Predict(input []byte, n int) [][]float32 {
 	var predictions [][]float32
 	t.withAverages(func() {
 		values := t.Network.Forward(Call{}, input, n)
-		predictions, _ = t.Network.loss.predict(values[len(values)-1])
+		predictions, _ = t.Network.loss.predict(t.Network.loss.split(values[len(values)-1]))
 	})
 	return predictions
 }

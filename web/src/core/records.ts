@@ -149,7 +149,12 @@ function copyField(from: Uint8Array, at: number, bytes: number, to: Uint8Array, 
 
 /** Whether a target is the index of a class. */
 export function isClass(target: Field): boolean {
-  return elements(target.shape) === 1 && (target.dtype === "u8" || target.dtype === "u16");
+  return target.dtype === "u8" || target.dtype === "u16";
+}
+
+/** How many predictions a record asks for, which accuracies are counted over: one for each class index of its target. */
+export function predictionsOf(target: Field): number {
+  return isClass(target) ? elements(target.shape) : 1;
 }
 
 /** The class indices that target fields hold, one after another. */

@@ -9,7 +9,7 @@ import type { Role } from "./documents.ts";
 import { Engine, type RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
 import type { Plan } from "./plan.ts";
-import { classes, isClass, Records, type Shards } from "./records.ts";
+import { classes, isClass, predictionsOf, Records, type Shards } from "./records.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 import type { EngineSection } from "./section.ts";
 import type { Tensor } from "./tensor.ts";
@@ -21,7 +21,7 @@ export interface Count {
   readonly total: number;
 }
 
-/** What predict makes of records that have classes: an element of each array per record. */
+/** What predict makes of records that have classes: an element of each array per prediction, of which a record has one or more. */
 export interface Predictions {
   readonly expected: Uint16Array<ArrayBuffer>;
   /** The class of the largest output, ties to the lowest index. */
@@ -188,7 +188,8 @@ export class LocalReplica implements Replica {
   }
 
   async evaluate(role: Role, first: number, end: number): Promise<Count> {
-    return { correct: countCorrect(await this.classify(role, first, end)), total: end - first };
+    const predictions = await this.classify(role, first, end);
+    return { correct: countCorrect(predictions), total: predictions.expected.length };
   }
 
   async classify(role: Role, first: number, end: number): Promise<Predictions> {
@@ -202,14 +203,22 @@ export class LocalReplica implements Replica {
     engine.target.fill(0);
     const target = new Uint8Array(engine.section.capacity * records.targetBytes);
     const expected = classes(target, field);
-    const all = newPredictions(end - first);
+    const each = predictionsOf(field);
+    const outputs = engine.outputs / each;
+    if (!Number.isInteger(outputs)) {
+      throw new Failure(
+        "invalid",
+        `${records.plan.split}: ${engine.outputs} outputs are not as many for each of ${each} classes`,
+      );
+    }
+    const all = newPredictions((end - first) * each);
     let at = 0;
     await this.#eachBatch(records, first, end, target, (n) => {
       engine.predict(n);
-      for (let i = 0; i < n; i++, at++) {
-        const row = i * engine.outputs;
-        const output = (c: number) => (c < engine.outputs ? (engine.output[row + c] as number) : Number.NaN);
-        const best = argmax(engine.output, row, engine.outputs);
+      for (let i = 0; i < n * each; i++, at++) {
+        const row = i * outputs;
+        const output = (c: number) => (c < outputs ? (engine.output[row + c] as number) : Number.NaN);
+        const best = argmax(engine.output, row, outputs);
         all.expected[at] = expected[i] as number;
         all.predicted[at] = best;
         all.confidence[at] = output(best);

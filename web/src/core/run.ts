@@ -7,7 +7,7 @@ import { type Decisions, noDecisions, type Range, type Role } from "./documents.
 import type { RunDigests } from "./engine.ts";
 import { Failure } from "./failure.ts";
 import type { Plan, RecordsPlan, Stage } from "./plan.ts";
-import { isClass } from "./records.ts";
+import { isClass, predictionsOf } from "./records.ts";
 import { type Count, newPredictions, type Predictions, type Replica } from "./replica.ts";
 import type { EngineSection } from "./section.ts";
 
@@ -106,18 +106,21 @@ export class Run {
       const count = await replica.evaluate(role, first, end);
       correct += count.correct; // not in one expression, which would read the sum before it waits
     });
-    return { correct, total: this.#records(role).records };
+    const { records, layout } = this.#records(role);
+    return { correct, total: records * predictionsOf(layout.target) };
   }
 
-  /** Says of every record of a role what predict makes of it. */
+  /** Says of every record of a role what predict makes of it: of each of its predictions, where it asks for several. */
   async classify(role: Role, progress?: (done: number) => void): Promise<Predictions> {
-    const all = newPredictions(this.#records(role).records);
+    const { records, layout } = this.#records(role);
+    const each = predictionsOf(layout.target);
+    const all = newPredictions(records * each);
     await this.#spreadRecords(role, progress, async (replica, first, end) => {
       const some = await replica.classify(role, first, end);
-      all.expected.set(some.expected, first);
-      all.predicted.set(some.predicted, first);
-      all.confidence.set(some.confidence, first);
-      all.support.set(some.support, first);
+      all.expected.set(some.expected, first * each);
+      all.predicted.set(some.predicted, first * each);
+      all.confidence.set(some.confidence, first * each);
+      all.support.set(some.support, first * each);
     });
     return all;
   }

@@ -335,7 +335,7 @@ export type SpecificationLayer = {
     /** Steps of the window. */
     readonly stride?: number | readonly [number, number];
   };
-  /** Fully connected layer: activation(W·x + b). */
+  /** Fully connected layer: activation(W·x + b), of each step where there are several. */
   readonly dense?: {
     /** Function of each output. */
     readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
@@ -362,11 +362,23 @@ export type SpecificationLayer = {
     /** Probability of a zero. */
     readonly rate: number;
   };
+  /** A trained vector for each token of a sequence [steps]: [steps, units]. */
+  readonly embedding?: {
+    /** Length of a vector. */
+    readonly units: number;
+    /** Number of different tokens. */
+    readonly vocabulary: number;
+  };
   /** One row of all elements, in the order height, width, channels. */
   readonly flatten?: { readonly [key: string]: never };
   /** Mean of each channel over the whole image. */
   readonly "global-average-pool"?: { readonly [key: string]: never };
   readonly inputs?: readonly LayerName[];
+  /** Mean 0 and variance 1 of the channels at each position, then a scale and an offset of each channel. */
+  readonly "layer-norm"?: {
+    /** Added to the variance. */
+    readonly epsilon?: number;
+  };
   /** Largest of its inputs, element by element. */
   readonly maximum?: { readonly [key: string]: never };
   /** Maximum of each channel in a window. */
@@ -381,8 +393,15 @@ export type SpecificationLayer = {
   /** Product of its inputs, element by element. */
   readonly multiply?: { readonly [key: string]: never };
   readonly name?: LayerName;
+  /** Adds to each step of a sequence [steps, units] what tells its place. */
+  readonly "positional-encoding"?: {
+    /** Whether it is trained, or sines and cosines of the place. */
+    readonly kind?: "learned" | "sinusoidal";
+  };
   /** Multiplies the learning rate; 0 freezes the layer. */
   readonly rate?: number;
+  /** Softmax over the last axis. A loss that takes the softmax itself wants none before it. */
+  readonly softmax?: { readonly [key: string]: never };
 };
 
 export type SpecificationLoss = "binary-cross-entropy" | "hinge" | "huber" | "kl-divergence" | "log-cosh" | "mean-absolute-error" | "mean-squared-error" | "poisson" | "softmax-cross-entropy" | {

@@ -4,6 +4,7 @@
 import type { BlobRef } from "../../core/blobs.ts";
 import type { Result, Role } from "../../core/documents.ts";
 import { blobOf, type OpenClosure, openClosure, openDataset } from "../../core/plan.ts";
+import { predictionsOf } from "../../core/records.ts";
 import { countCorrect, type Predictions } from "../../core/replica.ts";
 import { Run } from "../../core/run.ts";
 import { confusionMatrix, worstMistakes } from "./confusion.ts";
@@ -86,7 +87,8 @@ class Verification {
   async #claim(run: Run, claim: Result): Promise<ClaimCheck> {
     const role = this.#role(claim);
     if (role === undefined) return { claim };
-    const total = run.plan.records[role]?.records ?? 0;
+    const plan = run.plan.records[role];
+    const total = plan?.records ?? 0;
     const meter = new Meter(this.#work.gate, "claims", "records", total, (progress) =>
       this.#work.post({ type: "progress", progress }),
     );
@@ -95,10 +97,11 @@ class Verification {
       if (!run.isBlind(role)) return { claim };
       const predictions = this.#predictions.get(role) ?? (await run.classify(role, progress));
       this.#predictions.set(role, predictions);
-      return { claim, observed: { correct: countCorrect(predictions), total } };
+      return { claim, observed: { correct: countCorrect(predictions), total: predictions.expected.length } };
     }
     const { loss } = await run.measure(role, progress);
-    return { claim, observed: { total, ...(loss !== undefined && { sum: loss }) } };
+    const predictions = plan === undefined ? 0 : total * predictionsOf(plan.layout.target);
+    return { claim, observed: { total: predictions, ...(loss !== undefined && { sum: loss }) } };
   }
 
   /** Looks closer at the split of the first accuracy. */
@@ -113,7 +116,8 @@ class Verification {
     const source = closure.datasets.find((d) => d.role === role);
     if (records === undefined || source === undefined) return;
     const { classes = [], features = [] } = await openDataset(blobs, source.digest);
-    const worst = worstMistakes(predictions, mostMistakes);
+    // Of records with several predictions none is shown as a mistake.
+    const worst = predictionsOf(records.layout.target) === 1 ? worstMistakes(predictions, mostMistakes) : [];
     const inputs = await replica.inputs(role, worst);
     const size = inputs.length / Math.max(1, worst.length);
     this.classification = {
