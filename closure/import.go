@@ -98,8 +98,10 @@ func (o Import) only(kind fileKind, text string) error {
 		return schema.Invalidf(o.Name, "", "label, header and regression are options of tables: %s has no columns", text)
 	case kind != imageFolders && (o.Resize != [2]int{} || o.Channels != 0):
 		return schema.Invalidf(o.Name, "", "resize and channels are options of folders of images: %s is taken as it is", text)
-	case kind != textFiles && (o.Tokens != "" || o.Window != 0):
-		return schema.Invalidf(o.Name, "", "tokens and window are options of text: %s has none", text)
+	case kind != textFiles && o.Tokens != "":
+		return schema.Invalidf(o.Name, "", "tokens is an option of text: %s has none", text)
+	case kind != textFiles && o.Window != 0:
+		return schema.Invalidf(o.Name, "", "window is an option of text: %s has no tokens", text)
 	}
 	return nil
 }

@@ -136,3 +136,17 @@ func TestSinusoids(t *testing.T) {
 		}
 	}
 }
+
+// Attention with one head and several, causal or not, over steps that fill blocks of four or do not.
+func TestAttention(t *testing.T) {
+	for _, steps := range []int{1, 3, 4, 6, 13} {
+		for _, attributes := range []string{"{}", "{causal: true}", "{heads: 2}", "{heads: 2, causal: true}", "{heads: 6, causal: true}"} {
+			t.Run(fmt.Sprint(steps, attributes), func(t *testing.T) {
+				optest.Check(t, optest.Model{
+					Input: fmt.Sprint(steps), DType: "u8", Classes: 3, Positions: steps, Microbatch: 5 + steps,
+					Layers: "- embedding: {vocabulary: 256, units: 4}\n- dense: {units: 18}\n- attention: " + attributes + "\n- dense: {units: 3}",
+				})
+			})
+		}
+	}
+}

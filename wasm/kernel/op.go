@@ -39,6 +39,7 @@ func Ops() []Op {
 		positionalEncoding{},
 		layerNorm{},
 		softmaxLayer{},
+		attention{},
 	}
 }
 

@@ -24,6 +24,8 @@ func newSequenceLayer[F Float](node *graph.Node, own []*Parameter[F], tile int) 
 		return embedding[F]{units: last, tile: tile, weight: own[0]}
 	case "layer-norm":
 		return layerNorm[F]{channels: last, tile: tile, epsilon: single(a.Float("epsilon")), weight: own[0], bias: own[1]}
+	case "attention":
+		return attention[F]{steps: node.Shape[0], units: last, heads: a.Int("heads"), causal: a.Bool("causal")}
 	case "softmax":
 		return softmax[F]{channels: last}
 	case "positional-encoding":

@@ -81,7 +81,7 @@ export type Field = {
 };
 
 export type Input = {
-  readonly dtype: "u8" | "f32";
+  readonly dtype: "u8" | "u16" | "f32";
   readonly normalize?: Normalize;
   readonly shape: Shape;
 };
@@ -297,6 +297,13 @@ export type SpecificationLayer = {
   };
   /** Sum of its inputs, element by element. */
   readonly add?: { readonly [key: string]: never };
+  /** Self-attention: of queries, keys and values side by side, [steps, 3·units] as a dense layer makes them, [steps, units]. */
+  readonly attention?: {
+    /** Whether a step sees none behind it. */
+    readonly causal?: boolean;
+    /** Number of heads, which divides the units. */
+    readonly heads?: number;
+  };
   /** Mean of its inputs, element by element. */
   readonly average?: { readonly [key: string]: never };
   /** Mean of each channel in a window. */
