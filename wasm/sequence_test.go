@@ -150,3 +150,32 @@ func TestAttention(t *testing.T) {
 		}
 	}
 }
+
+// Recurrent layers one above the other, over one step and several, with few and with many weights; all states or the last.
+func TestRecurrent(t *testing.T) {
+	for _, kind := range []string{"rnn", "lstm", "gru"} {
+		for _, c := range []struct {
+			name, layers string
+			steps, all   int
+		}{
+			{"all states", "- embedding: {vocabulary: 256, units: 5}\n- KIND: {units: 6, returnSequences: true}\n- dense: {units: 3}", 5, 5},
+			{"one step", "- embedding: {vocabulary: 256, units: 4}\n- KIND: {units: 3, returnSequences: true}\n- dense: {units: 3}", 1, 1},
+			{"the last state", "- embedding: {vocabulary: 256, units: 4}\n- KIND: {units: 9, returnSequences: true}\n- KIND: {units: 5}\n- dense: {units: 3}", 4, 0},
+			{"wide", "- embedding: {vocabulary: 30, units: 100}\n- KIND: {units: 100, returnSequences: true}\n- dense: {units: 3}", 3, 3},
+		} {
+			for _, m := range []int{5, 16, 18} {
+				t.Run(fmt.Sprintf("%s, %s, %d", kind, c.name, m), func(t *testing.T) {
+					model := optest.Model{
+						Input: fmt.Sprint(c.steps), DType: "u8", Classes: 3, Positions: c.all, Microbatch: m,
+						Layers: strings.ReplaceAll(c.layers, "KIND", kind),
+					}
+					if c.name == "wide" {
+						optest.CheckResolved(t, model.Resolve(t), optest.Compiler())
+						return
+					}
+					optest.Check(t, model)
+				})
+			}
+		}
+	}
+}

@@ -175,10 +175,11 @@ func (d conv2d) emit(e *Emitter, n, seen *Node) Kernels {
 		bias = b.Value
 	}
 	var k Kernels
-	if !heavy {
+	if !heavy && n.Out.Addr != 0 {
 		k.Prepare = e.define(n.Name+".pack", func(c *code) { d.packForward(c, n, w, forward) })
 	}
 	switch {
+	case n.Out.Addr == 0: // only the gradients are wanted
 	case heavy:
 		k.Forward = e.define(n.Name+".forward", func(c *code) {
 			d.heavyForward(n, w, groups).gather(c)

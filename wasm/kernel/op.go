@@ -40,6 +40,9 @@ func Ops() []Op {
 		layerNorm{},
 		softmaxLayer{},
 		attention{},
+		recurrent{simpleCell{}},
+		recurrent{lstmCell{}},
+		recurrent{gruCell{}},
 	}
 }
 

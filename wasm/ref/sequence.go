@@ -26,6 +26,9 @@ func newSequenceLayer[F Float](node *graph.Node, own []*Parameter[F], tile int) 
 		return layerNorm[F]{channels: last, tile: tile, epsilon: single(a.Float("epsilon")), weight: own[0], bias: own[1]}
 	case "attention":
 		return attention[F]{steps: node.Shape[0], units: last, heads: a.Int("heads"), causal: a.Bool("causal")}
+	case "rnn", "lstm", "gru":
+		in := node.In().Shape
+		return newRecurrent(node.Kind, in[0], in[1], last, a.Bool("returnSequences"), own, tile)
 	case "softmax":
 		return softmax[F]{channels: last}
 	case "positional-encoding":

@@ -380,11 +380,25 @@ export type SpecificationLayer = {
   readonly flatten?: { readonly [key: string]: never };
   /** Mean of each channel over the whole image. */
   readonly "global-average-pool"?: { readonly [key: string]: never };
+  /** Gated recurrent unit over the steps of a sequence. */
+  readonly gru?: {
+    /** Whether the output is the state after each step, and not after the last alone. */
+    readonly returnSequences?: boolean;
+    /** Length of the state. */
+    readonly units: number;
+  };
   readonly inputs?: readonly LayerName[];
   /** Mean 0 and variance 1 of the channels at each position, then a scale and an offset of each channel. */
   readonly "layer-norm"?: {
     /** Added to the variance. */
     readonly epsilon?: number;
+  };
+  /** Long short-term memory over the steps of a sequence. */
+  readonly lstm?: {
+    /** Whether the output is the state after each step, and not after the last alone. */
+    readonly returnSequences?: boolean;
+    /** Length of the state. */
+    readonly units: number;
   };
   /** Largest of its inputs, element by element. */
   readonly maximum?: { readonly [key: string]: never };
@@ -407,6 +421,13 @@ export type SpecificationLayer = {
   };
   /** Multiplies the learning rate; 0 freezes the layer. */
   readonly rate?: number;
+  /** Simple recurrent layer over the steps of a sequence: tanh of its input's and its state's part. */
+  readonly rnn?: {
+    /** Whether the output is the state after each step, and not after the last alone. */
+    readonly returnSequences?: boolean;
+    /** Length of the state. */
+    readonly units: number;
+  };
   /** Softmax over the last axis. A loss that takes the softmax itself wants none before it. */
   readonly softmax?: { readonly [key: string]: never };
 };
