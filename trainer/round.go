@@ -251,7 +251,7 @@ func (r *Round) Answer(now time.Duration, id string, result *wire.Result) (*Merg
 	r.measure(now, l, result.Seconds)
 	r.drop(l)
 	p := l.piece
-	if p.kind == wire.LeaseEvaluate && (result.Correct < 0 || result.Correct > p.units()*r.options.Predictions) {
+	if p.kind == wire.LeaseEvaluate && (result.Correct < 0 || result.Correct > p.units()*max(r.options.Predictions, 1)) {
 		r.abandon(l)
 		r.deal(now)
 		return nil, &wire.Refuse{Code: wire.CodeProtocol, Message: "more predictions are correct than there are"}

@@ -76,7 +76,6 @@ func newSimulation(t *testing.T, o Options) *simulation {
 		participants: map[string]*simulated{}, correct: map[int64]int64{}, credits: map[int64]map[string]int64{}, granted: map[string]int64{},
 	}
 	o.Draw = s.random.Float64
-	o.Predictions = max(o.Predictions, 1)
 	if o.AuditBacklog == 0 {
 		o.AuditBacklog = 1 << 40
 	}

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/fixtures"
@@ -55,7 +56,7 @@ func run(ctx context.Context, root string) ([]subject, error) {
 		return nil, err
 	}
 	var subjects []subject
-	for _, name := range []string{"w1", "w2", "w3", "w4", "dense512", "resnet18-cifar"} {
+	for _, name := range []string{"w1", "w2", "w3", "w4", "dense512", "resnet18-cifar", "char-lstm", "char-transformer"} {
 		s, err := lay(ctx, store, name)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -70,7 +71,14 @@ func lay(ctx context.Context, store zoo.Store, name string) (subject, error) {
 	if err != nil {
 		return subject{}, err
 	}
-	dataset, digest, err := noise(ctx, store, name, spec.Model.Input.Shape)
+	classes, target := fixtures.GlyphClasses(), schema.Field{DType: "u8", Shape: []int{}}
+	if shape := spec.Model.Input.Shape; len(shape) == 1 && strings.HasPrefix(name, "char-") {
+		target.Shape, classes = shape, make([]string, 65)
+		for i := range classes {
+			classes[i] = fmt.Sprintf("c%02d", i)
+		}
+	}
+	dataset, digest, err := noise(ctx, store, name, spec.Model.Input.Shape, target, classes)
 	if err != nil {
 		return subject{}, err
 	}
@@ -94,12 +102,13 @@ func lay(ctx context.Context, store zoo.Store, name string) (subject, error) {
 	return s, store.Put(ctx, s.Engine, int64(len(engine)), bytes.NewReader(engine))
 }
 
-// noise is a dataset of random images in ten classes.
-func noise(ctx context.Context, store zoo.Store, name string, shape []int) (*schema.Dataset, schema.Digest, error) {
+// noise is a dataset of random images or tokens in some classes.
+func noise(ctx context.Context, store zoo.Store, name string, shape []int, target schema.Field, classes []string) (*schema.Dataset, schema.Digest, error) {
 	in := schema.Field{DType: "u8", Shape: shape}
-	layout := schema.RecordLayout{Size: in.Bytes() + 1, Input: in, Target: schema.Field{Offset: in.Bytes(), DType: "u8", Shape: []int{}}}
+	target.Offset = in.Bytes()
+	layout := schema.RecordLayout{Size: in.Bytes() + target.Bytes(), Input: in, Target: target}
 	b, err := closure.NewBuilder(schema.Dataset{
-		Name: "noise-" + name, Version: "1.0.0", Classes: fixtures.GlyphClasses(), Record: layout,
+		Name: "noise-" + name, Version: "1.0.0", Classes: classes, Record: layout,
 	}, closure.BuilderOptions{})
 	if err != nil {
 		return nil, schema.Digest{}, err
@@ -111,7 +120,9 @@ func noise(ctx context.Context, store zoo.Store, name string, shape []int) (*sch
 			state = state*1664525 + 1013904223 // Knuth's quick generator: any bytes do
 			record[j] = byte(state >> 24)
 		}
-		record[layout.Target.Offset] = byte(i % len(fixtures.GlyphClasses()))
+		for k := range target.Bytes() {
+			record[target.Offset+k] = byte((i + k) % len(classes))
+		}
 		split := schema.RoleTrain
 		if i%8 == 0 {
 			split = schema.RoleTest

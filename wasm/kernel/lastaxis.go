@@ -61,9 +61,6 @@ func (a lastAxis) each(c *code, body func(at, number local)) {
 	c.Release(position, lane, start, at, number)
 }
 
-// vectors is how many each visits.
-func (a lastAxis) vectors() int { return a.positions * a.x.Lanes / 4 }
-
 // along runs body for each channel of a vector, with the offset of the channel's vector, and with 4 times its number.
 func (a lastAxis) along(c *code, at local, body func(p, channel local)) {
 	p, channel := c.Local(asm.I32), c.Local(asm.I32)
@@ -76,7 +73,7 @@ func (a lastAxis) along(c *code, at local, body func(p, channel local)) {
 	c.Release(p, channel)
 }
 
-// addTo emits l ← l + what value pushes, of vectors.
+// addVector emits l ← l + what value pushes, of vectors.
 func addVector(c *code, l local, value func()) {
 	c.Get(l)
 	value()

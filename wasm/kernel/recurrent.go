@@ -257,7 +257,7 @@ func (u unit) setA(gate int, value func()) {
 
 // b loads a gate of W_hh's part, which is there in the forward pass.
 func (u unit) b(gate int) {
-	u.Load(asm.V128Load, u.u, u.address(u.r.n.Saved+u.r.recurrentMemory.b, gate))
+	u.Load(asm.V128Load, u.u, u.address(u.r.n.Saved+u.r.b, gate))
 }
 
 // address of a gate, from one of the first's.
@@ -282,7 +282,7 @@ func (u unit) past(slot int) { u.Load(asm.V128Load, u.at, u.slot(slot, 0)) }
 // slot is the address of a slot of kept values, so many steps on; each slot has a sequence of its own.
 func (u unit) slot(slot, steps int) int {
 	width := u.r.units * u.r.site
-	return u.r.n.Saved + u.r.recurrentMemory.kept + slot*(u.r.count+1)*width + steps*width
+	return u.r.n.Saved + u.r.kept + slot*(u.r.count+1)*width + steps*width
 }
 
 // setGradient stores what value pushes as the gradient by a gate of a and of b.
@@ -305,7 +305,7 @@ func (u unit) setStateGradient(gate int, value func()) {
 }
 
 // carried is the address of what a cell hands from step to step in the backward pass, at u.
-func (u unit) carried() int { return u.r.n.Scratch + u.r.recurrentMemory.carried }
+func (u unit) carried() int { return u.r.n.Scratch + u.r.carried }
 
 // eachUnit runs body for the vectors of all units.
 func (r recurrence) eachUnit(c *code, gate, at local, body func(u unit)) {
@@ -360,7 +360,7 @@ func (r recurrence) backward(c *code) {
 	dh := n.Scratch + r.dh
 	step, gate, at, u := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	d := c.Local(asm.V128)
-	c.MemFill(n.Scratch+r.recurrentMemory.carried, width)
+	c.MemFill(n.Scratch+r.carried, width)
 	if n.OutGrad.Layout == Rows {
 		transpose(c, n.OutGrad, Buffer{Addr: dh, Layout: Sites, Shape: n.Shape, Lanes: n.Tile.Lanes})
 	} else {

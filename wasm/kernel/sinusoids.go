@@ -59,7 +59,7 @@ func inverseExp(x *big.Float) *big.Float {
 func sinCos(x *big.Float) (s, c *big.Float) {
 	s, c = whole(0), whole(0)
 	term := whole(1) // x^n / n!
-	for n := int64(0); n < 60; n++ {
+	for n := range int64(60) {
 		to := &c
 		if n%2 == 1 {
 			to = &s
