@@ -301,7 +301,7 @@ describe("trainJournal", () => {
   });
 
   test("has the loss where there are no classes to count", async () => {
-    const numbers = { offset: 4, dtype: "u8", shape: [2] } as const;
+    const numbers = { offset: 4, dtype: "f32", shape: [2] } as const;
     const regression = (p: Plan): Plan => {
       const test = p.records.test as NonNullable<Plan["records"]["test"]>;
       return { ...p, records: { test: { ...test, layout: { ...test.layout, target: numbers } } } };
