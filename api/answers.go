@@ -61,7 +61,7 @@ type Accuracy struct {
 	Total   int64 `json:"total"`
 }
 
-// Verified counts the verification records of a closure, signed and unsigned ones apart.
+// Verified counts the trusted keys that vouch for a closure by their newest records, and apart from them its unsigned records.
 type Verified struct {
 	Signed     int    `json:"signed"`
 	Unsigned   int    `json:"unsigned"`
@@ -99,7 +99,8 @@ type ClosureAnswer struct {
 	Versions      []VersionEntry  `json:"versions"` // the highest first
 	Parents       []Relative      `json:"parents"`
 	Children      []Relative      `json:"children"`
-	Verifications []Verification  `json:"verifications"` // the newest first
+	Verifications []Verification  `json:"verifications"` // those that trusted keys have signed come first, then the newest
+	Verified      Verified        `json:"verified"`
 	Derivation    string          `json:"derivation"`
 	Withdrawn     *Withdrawal     `json:"withdrawn"` // the latest withdrawal of it, or null
 }
@@ -151,8 +152,10 @@ type VersionEntry struct {
 
 // Kinds of verification records.
 const (
-	Unsigned = "unsigned"
-	Signed   = "signed"
+	Unsigned     = "unsigned"
+	Signed       = "signed"        // by a key that this server trusts
+	UnknownKey   = "unknown-key"   // signed, by none of these
+	NotSignature = "not-signature" // said to be signed by one of these, which is not so
 )
 
 // Verification is a record about a closure.
@@ -166,7 +169,7 @@ type Verification struct {
 	Run     schema.Digest           `json:"run,omitzero"`
 	Steps   int64                   `json:"steps,omitempty"`
 	Runtime schema.VerifyingRuntime `json:"runtime"`
-	By      string                  `json:"by"` // empty for an unsigned record: nobody knows
+	By      string                  `json:"by"` // the key's name, of a signed record; else empty: nobody knows
 }
 
 // Curve answers GET /api/v1/closure/curve.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/reprise-ml/reprise/closure"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 )
 
 // Limits of what a closure's page shows.
@@ -70,7 +72,8 @@ func (s *Service) describe(ctx context.Context, o *stored) (*ClosureAnswer, erro
 	for _, v := range objects(versions) {
 		a.Versions = append(a.Versions, VersionEntry{Version: v.Version, Digest: v.Entry.Digest, Created: v.Entry.Created, Withdrawn: withdrawalOf(v)})
 	}
-	a.Verifications, err = s.verifications(ctx, o)
+	a.Verifications, a.Verified, err = s.verifications(ctx, o)
+	a.Verified.Derivation = a.Derivation
 	return a, err
 }
 
@@ -104,61 +107,109 @@ func (s *Service) text(ctx context.Context, o *stored, path string) (string, err
 	return strings.ToValidUTF8(string(b), "\uFFFD"), nil
 }
 
-// verifications reads the records about a closure, the newest first. Those that cannot be read are left out.
-func (s *Service) verifications(ctx context.Context, o *stored) ([]Verification, error) {
+// verifications reads the records about a closure, the newest first, and counts them. Those that cannot be read are left out.
+func (s *Service) verifications(ctx context.Context, o *stored) ([]Verification, Verified, error) {
 	about, err := zoo.ReferrersOf(s.store, o.name).Referrers(ctx, o.digest)
+	if err != nil {
+		return nil, Verified{}, err
+	}
+	list, counts := []Verification{}, Verified{}
+	var signed []attestation.Record
+	// Anybody may leave unsigned records: they do not keep signed ones from being looked at.
+	for _, kind := range []string{attestation.MediaTypeBundle, schema.MediaTypeVerification} {
+		looked := 0
+		for _, e := range about {
+			if e.ArtifactType != kind || looked >= maxRecordsLooked {
+				continue
+			}
+			looked++
+			r, err := s.record(ctx, o, e)
+			if ctx.Err() != nil {
+				return nil, Verified{}, ctx.Err()
+			}
+			if errors.Is(err, attestation.ErrOther) {
+				continue
+			}
+			if err != nil {
+				s.log.Warn("record left out", "digest", e.Digest, "error", err)
+				continue
+			}
+			if r.signed != nil {
+				signed = append(signed, *r.signed)
+			} else {
+				counts.Unsigned++
+			}
+			list = append(list, r.shown)
+		}
+	}
+	counts.Signed = attestation.Vouching(signed)
+	slices.SortStableFunc(list, func(a, b Verification) int {
+		return cmp.Or(cmp.Compare(rankOf(a.Kind), rankOf(b.Kind)), strings.Compare(b.Created, a.Created))
+	})
+	return list[:min(len(list), maxRecordsShown)], counts, nil
+}
+
+// rankOf puts records whose signatures count before all others.
+func rankOf(kind string) int {
+	if kind == Signed {
+		return 0
+	}
+	return 1
+}
+
+// readRecord is a verification record that was read.
+type readRecord struct {
+	shown  Verification
+	signed *attestation.Record // nil if nobody says to have signed it
+}
+
+// kinds of signed records.
+var kinds = map[attestation.State]string{attestation.Valid: Signed, attestation.Unknown: UnknownKey, attestation.Wrong: NotSignature}
+
+func (s *Service) record(ctx context.Context, o *stored, e zoo.Entry) (readRecord, error) {
+	if r, ok := s.records.get(e.Digest); ok {
+		return r, nil
+	}
+	var r readRecord
+	var v *schema.Verification
+	if e.ArtifactType == attestation.MediaTypeBundle {
+		signed, err := s.Trust.Read(ctx, o.blobs, e, o.digest)
+		if err != nil {
+			return readRecord{}, err
+		}
+		v, r.signed = signed.Verification, &signed
+		r.shown.Kind, r.shown.By = kinds[signed.State], signed.By
+	} else {
+		var err error
+		if v, err = unsignedRecord(ctx, o, e); err != nil {
+			return readRecord{}, err
+		}
+		r.shown.Kind = Unsigned
+	}
+	p := v.Predicate
+	r.shown.Digest, r.shown.Created, r.shown.Mode, r.shown.Verdict, r.shown.Claims = e.Digest, p.Created, p.Mode, p.Verdict, orEmpty(p.Claims)
+	r.shown.Run, r.shown.Steps, r.shown.Runtime = p.Run, p.Steps, p.Runtime
+	s.records.put(e.Digest, r, 500+200*int64(len(p.Claims)))
+	return r, nil
+}
+
+func unsignedRecord(ctx context.Context, o *stored, e zoo.Entry) (*schema.Verification, error) {
+	b, err := closure.ReadBlob(ctx, o.blobs, "record", e.Digest, e.Size, closure.MaxManifest)
 	if err != nil {
 		return nil, err
 	}
-	list := []Verification{}
-	for _, e := range about[:min(len(about), maxRecordsLooked)] {
-		if e.ArtifactType != schema.MediaTypeVerification {
-			continue
-		}
-		v, err := s.verification(ctx, o, e.Digest, e.Size)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			s.log.Warn("record left out", "digest", e.Digest, "error", err)
-			continue
-		}
-		list = append(list, v)
-	}
-	slices.SortStableFunc(list, func(a, b Verification) int { return strings.Compare(b.Created, a.Created) })
-	return list[:min(len(list), maxRecordsShown)], nil
-}
-
-func (s *Service) verification(ctx context.Context, o *stored, d schema.Digest, size int64) (Verification, error) {
-	if v, ok := s.records.get(d); ok {
-		return v, nil
-	}
-	b, err := closure.ReadBlob(ctx, o.blobs, "record", d, size, closure.MaxManifest)
-	if err != nil {
-		return Verification{}, err
-	}
 	m, err := closure.ParseManifest(b)
 	if err != nil {
-		return Verification{}, err
+		return nil, err
 	}
 	if m.Subject == nil || m.Subject.Digest != o.digest {
-		return Verification{}, schema.Invalidf(schema.PathVerification, "subject", "is another object")
+		return nil, schema.Invalidf(schema.PathVerification, "subject", "is another object")
 	}
 	document, err := closure.ReadBlob(ctx, o.blobs, m.Config.Path(), m.Config.Digest, m.Config.Size, maxRecord)
 	if err != nil {
-		return Verification{}, err
+		return nil, err
 	}
-	r, err := schema.ReadVerification(schema.PathVerification, document)
-	if err != nil {
-		return Verification{}, err
-	}
-	p := r.Predicate
-	v := Verification{
-		Kind: Unsigned, Digest: d, Created: p.Created, Mode: p.Mode, Verdict: p.Verdict, Claims: orEmpty(p.Claims),
-		Run: p.Run, Steps: p.Steps, Runtime: p.Runtime,
-	}
-	s.records.put(d, v, int64(len(document)))
-	return v, nil
+	return schema.ReadVerification(schema.PathVerification, document)
 }
 
 func isInvalid(err error) bool {

@@ -83,7 +83,7 @@ func (s *Service) summaries(ctx context.Context, index Catalogue, items []catalo
 		o := s.listed(item)
 		list[i] = o.summary
 		list[i].Withdrawn = withdrawalOf(item)
-		list[i].Verified = Verified{Unsigned: int(item.Records), Derivation: s.derivations.known(item.Entry.Digest, o.closure)}
+		list[i].Verified = Verified{Signed: int(item.Signed), Unsigned: int(item.Records), Derivation: s.derivations.known(item.Entry.Digest, o.closure)}
 		var err error
 		if list[i].Parents, err = relatives(ctx, index, o.closure.Parents); err != nil {
 			return nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/reprise-ml/reprise/api/registry"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 )
 
 // Options make a Service. Store and Catalogue are needed; all else may be left out.
@@ -43,6 +44,8 @@ type Options struct {
 	MayStart func(r *http.Request) error
 	// Presign lets readers fetch blobs from the store's own place; nil sends them through this server.
 	Presign *Presign
+	// Trust is whose signatures of verification records count; nil is nobody's.
+	Trust *attestation.Trust
 	// Assets are the files of the built site, with index.html; nil if it was not built.
 	Assets fs.FS
 	// Log is told of requests and failures; nil is silence.
@@ -68,7 +71,7 @@ type Service struct {
 	trainings *cache[schema.Digest, *training]
 	previews  *cache[schema.Digest, []float64]
 	lists     *cache[schema.Digest, *listed]
-	records   *cache[schema.Digest, Verification]
+	records   *cache[schema.Digest, readRecord]
 	sheets    *cache[sheetKey, []byte]
 	reading   semaphore // for what reads much of a store at once
 }
@@ -93,7 +96,7 @@ func New(o Options) *Service {
 		trainings: newCache[schema.Digest, *training](trainingCache),
 		previews:  newCache[schema.Digest, []float64](previewCache),
 		lists:     newCache[schema.Digest, *listed](listedCache),
-		records:   newCache[schema.Digest, Verification](recordCache),
+		records:   newCache[schema.Digest, readRecord](recordCache),
 		sheets:    newCache[sheetKey, []byte](sheetCache),
 		reading:   newSemaphore(max(2, runtime.NumCPU())),
 	}

@@ -28,6 +28,7 @@ type VerifyReport struct {
 	Claims     []ClaimReport `json:"claims"`
 	Damaged    []DamagedBlob `json:"damaged"`
 	Runtime    string        `json:"runtime,omitempty"`
+	Record     Digest        `json:"record,omitzero"` // of the manifest of the signed record, if one was asked for
 }
 
 // ClaimReport sets a claim beside what was recomputed.
@@ -64,6 +65,7 @@ type ReplayReport struct {
 	Steps           int64       `json:"steps"`
 	Run             Digest      `json:"run"`
 	FirstDifference *Difference `json:"firstDifference"`
+	Record          Digest      `json:"record,omitzero"` // as of VerifyReport
 }
 
 // Difference is the first line of the journal that a replay did not reproduce.

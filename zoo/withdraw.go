@@ -38,8 +38,9 @@ func Withdraw(ctx context.Context, s Store, r Resolved, reason, created string) 
 	return PutRecord(ctx, s, r.Name, m, document)
 }
 
-// PutRecord stores a record about an object of a name: its document, its manifest, and then the marker by which it is found.
-func PutRecord(ctx context.Context, s Store, name string, m *closure.Manifest, document []byte) (Entry, error) {
+// PutRecord stores a record about an object of a name: its document and the contents of its layers, its manifest, and then the marker by
+// which it is found.
+func PutRecord(ctx context.Context, s Store, name string, m *closure.Manifest, document []byte, layers ...[]byte) (Entry, error) {
 	e := EntryOf(m)
 	if m.Subject == nil {
 		return Entry{}, schema.Invalidf("record", "subject", "is missing")
@@ -50,6 +51,11 @@ func PutRecord(ctx context.Context, s Store, name string, m *closure.Manifest, d
 	blobs := BlobsOf(s, name)
 	if err := blobs.Put(ctx, m.Config.Digest, m.Config.Size, bytes.NewReader(document)); err != nil {
 		return Entry{}, err
+	}
+	for i, layer := range layers {
+		if err := blobs.Put(ctx, m.Layers[i].Digest, m.Layers[i].Size, bytes.NewReader(layer)); err != nil {
+			return Entry{}, err
+		}
 	}
 	if err := blobs.Put(ctx, e.Digest, e.Size, bytes.NewReader(m.Bytes())); err != nil {
 		return Entry{}, err

@@ -205,7 +205,7 @@ func (d *demo) serve(ctx context.Context, address string) error {
 		return err
 	}
 	d.app.note("\n$ %s", d.commandLine([]string{"serve"}))
-	return d.app.serve(ctx, address, false, registryFlags{anonymousPull: true}, func(url string) {
+	return d.app.serve(ctx, address, false, nil, registryFlags{anonymousPull: true}, func(url string) {
 		d.app.note("\nOpen one and click Reproduce:")
 		for _, c := range d.report.Closures {
 			d.app.note("  %sc/%s:%s", url, c.Closure.Name, c.Closure.Version)

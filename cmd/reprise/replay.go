@@ -10,18 +10,21 @@ import (
 
 	"github.com/reprise-ml/reprise/runner"
 	"github.com/reprise-ml/reprise/schema"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 )
 
 func replayCommand(a *app) *cobra.Command {
 	var workers int
 	var from, to int64
+	var key string
 	c := &cobra.Command{
 		Use:   "replay REF|DIR",
 		Short: "Train a closure again and compare every step, bit for bit",
 		Long: long(`
 Repeats the training of a closure and compares every line of its journal as it is made, then the parameters
 and the state at the end. The first difference is named. With --from it starts at a snapshot that the closure
-keeps (train --keep-snapshots); with --to it ends before the last step.`, exitDiffers, exitDamaged),
+keeps (train --keep-snapshots); with --to it ends before the last step. With --sign the outcome of a whole replay becomes
+a signed record, as that of reprise verify does.`, exitDiffers, exitDamaged),
 		Example: `  reprise replay mnist-cnn:1.0.0
   reprise replay ./closure --from 500 --to 600`,
 		Args: exactly("REF|DIR"),
@@ -29,16 +32,24 @@ keeps (train --keep-snapshots); with --to it ends before the last step.`, exitDi
 			if err := checkWorkers(workers); err != nil {
 				return err
 			}
-			return a.replay(c.Context(), args[0], workers, from, to)
+			if key != "" && (from != 0 || to != 0) {
+				return usagef("leave out --from and --to", "--sign: a part of a training proves nothing about the whole")
+			}
+			signer, err := a.signing(c.InOrStdin(), key, args[0])
+			if err != nil {
+				return err
+			}
+			return a.replay(c.Context(), args[0], signer, workers, from, to)
 		},
 	}
 	addWorkers(c, &workers)
+	c.Flags().StringVar(&key, "sign", "", signFlag)
 	c.Flags().Int64Var(&from, "from", 0, "start at the snapshot that was kept after this step")
 	c.Flags().Int64Var(&to, "to", 0, "end after this step (default the last)")
 	return c
 }
 
-func (a *app) replay(ctx context.Context, arg string, workers int, from, to int64) error {
+func (a *app) replay(ctx context.Context, arg string, signer *attestation.Signer, workers int, from, to int64) error {
 	archive, err := a.loadArchive(ctx, arg)
 	if err != nil {
 		return err
@@ -60,6 +71,12 @@ func (a *app) replay(ctx context.Context, arg string, workers int, from, to int6
 			err = &interruptedError{shown.last.Step, c.Algorithm.Steps}
 		}
 		return err
+	}
+	if signer != nil {
+		p := schema.VerificationPredicate{Mode: schema.ModeReplay, Verdict: r.Verdict, Run: r.Run, Steps: r.Steps}
+		if r.Record, err = a.keep(ctx, signer, arg, r.Closure, workers, p); err != nil {
+			return err
+		}
 	}
 	if err := a.answer(r, func(w io.Writer) { a.printReplay(w, c, r) }); err != nil {
 		return err
@@ -87,6 +104,7 @@ func (a *app) printReplay(w io.Writer, c *schema.Closure, r *schema.ReplayReport
 	if d := r.FirstDifference; d != nil {
 		fmt.Fprintf(w, "\nThe first difference is at step %d, %s:\n  recorded   %s\n  observed   %s\n", d.Step, d.What, orDash(d.Recorded), orDash(d.Observed))
 	}
+	a.printRecord(w, r.Record)
 }
 
 func orDash(s string) string {

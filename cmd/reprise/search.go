@@ -12,6 +12,7 @@ import (
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 	"github.com/reprise-ml/reprise/zoo/catalogue"
 )
 
@@ -56,7 +57,7 @@ func (a *app) search(ctx context.Context, q catalogue.Query) error {
 	if err != nil {
 		return err
 	}
-	index, err := a.openIndex(ctx, s, func(name, version string, err error) { a.detail("%s:%s cannot be read: %v", name, version, err) })
+	index, err := a.openIndex(ctx, s, nil, func(name, version string, err error) { a.detail("%s:%s cannot be read: %v", name, version, err) })
 	if err != nil {
 		return err
 	}
@@ -90,15 +91,18 @@ func (a *app) search(ctx context.Context, q catalogue.Query) error {
 }
 
 // openIndex opens the index of a store: a file of the user's caches, named after the place of the store, or where there are no
-// such caches a temporary one. unreadable is told of what is damaged.
-func (a *app) openIndex(ctx context.Context, s zoo.Store, unreadable func(name, version string, err error)) (*catalogue.Catalogue, error) {
-	o := catalogue.Options{Store: s, Unreadable: unreadable}
+// such caches a temporary one. It counts what trust, if there is one, has signed. unreadable is told of what is damaged.
+func (a *app) openIndex(ctx context.Context, s zoo.Store, trust *attestation.Trust, unreadable func(name, version string, err error)) (*catalogue.Catalogue, error) {
+	o := catalogue.Options{Store: s, Trust: trust, Unreadable: unreadable}
 	if caches, err := os.UserCacheDir(); err == nil {
 		place := a.storePlace()
 		if kind, err := kindOfStore(place); err == nil && kind.name == "directory" {
 			if absolute, err := filepath.Abs(place); err == nil {
 				place = absolute
 			}
+		}
+		if none := (*attestation.Trust)(nil); trust.Digest() != none.Digest() {
+			place += " " + trust.Digest().String()
 		}
 		o.Path = filepath.Join(caches, "reprise", "index-"+schema.DigestOf([]byte(place)).Short()+".sqlite")
 	}

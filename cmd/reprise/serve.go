@@ -18,6 +18,7 @@ import (
 	"github.com/reprise-ml/reprise/trainer/ws"
 	"github.com/reprise-ml/reprise/web"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 )
 
 // defaultAddress is reached from this machine alone: whoever wants more says so.
@@ -27,13 +28,15 @@ func serveCommand(a *app) *cobra.Command {
 	var address string
 	var derive, presign bool
 	var r registryFlags
+	var keys []string
 	c := &cobra.Command{
 		Use:   "serve [--addr HOST:PORT] [--anonymous-pull=false]",
 		Short: "Serve the store as a site, where visitors recompute closures in their browsers",
 		Long: long(`
 Serves the closures and datasets of the store: a site to browse, on which visitors recompute claims and whole
 trainings in their own browsers, and the JSON API and blobs that it is made of. No engine runs in the server.
-Visitors may leave unsigned verification records, which are kept apart.
+Visitors may leave unsigned verification records, which are kept apart. Records that were signed (reprise verify --sign, cosign
+attest) count where --trust names the public key of their signature, in PEM; others are shown as what they are.
 
 The server is an OCI registry, too: oras, crane, cosign and their like pull and push any artifact at HOST:PORT/NAME. Pushing
 needs a token (reprise token create); so does reading with --anonymous-pull=false, also on the site. Versions, such as
@@ -45,17 +48,23 @@ of an hour. The bucket must allow that to pages of this site (CORS): zoo/s3/READ
 It ends at an interrupt, after the requests that are under way. Port 0 is any free one; with --json the answer names the
 address.`),
 		Example: `  reprise serve
-  reprise serve --store ./zoo --addr 0.0.0.0:8080 --max-blob 20GB`,
+  reprise serve --store ./zoo --addr 0.0.0.0:8080 --max-blob 20GB
+  reprise serve --trust keys/ada.pub --trust "The laboratory=lab.pub"`,
 		Args: exactly(),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if derive {
 				return compileForParent(c.InOrStdin(), a.stdout)
 			}
-			return a.serve(c.Context(), address, presign, r, nil)
+			trust, err := readTrust(keys)
+			if err != nil {
+				return err
+			}
+			return a.serve(c.Context(), address, presign, trust, r, nil)
 		},
 	}
 	c.Flags().StringVar(&address, "addr", defaultAddress, "where to listen")
 	c.Flags().BoolVar(&presign, "presign", false, "let readers load blobs from the bucket itself")
+	c.Flags().StringArrayVar(&keys, "trust", nil, "count records signed with this public key, `[NAME=]FILE`; may be repeated")
 	r.add(c.Flags())
 	c.Flags().BoolVar(&derive, compileFlag, false, "compile the specification on standard input")
 	if err := c.Flags().MarkHidden(compileFlag); err != nil {
@@ -65,7 +74,7 @@ address.`),
 }
 
 // serve serves the store until the context ends; ready is told the address, unless it is nil.
-func (a *app) serve(ctx context.Context, address string, direct bool, r registryFlags, ready func(url string)) error {
+func (a *app) serve(ctx context.Context, address string, direct bool, trust *attestation.Trust, r registryFlags, ready func(url string)) error {
 	place := a.storePlace()
 	kind, err := kindOfStore(place)
 	if err != nil {
@@ -107,7 +116,7 @@ func (a *app) serve(ctx context.Context, address string, direct bool, r registry
 	}
 	sockets := ws.New(ws.Options{})
 	defer sockets.Close()
-	index, err := a.openIndex(ctx, s, func(name, version string, err error) {
+	index, err := a.openIndex(ctx, s, trust, func(name, version string, err error) {
 		log.Warn("listed by its name alone, or not yet", "name", name, "version", version, "error", err)
 	})
 	if err != nil {
@@ -116,7 +125,7 @@ func (a *app) serve(ctx context.Context, address string, direct bool, r registry
 	defer index.Close()
 	options := api.Options{
 		Store: s, Catalogue: index, Kind: kind.name, Version: versionReport(version, debug.ReadBuildInfo).Version, Compiler: processCompiler{},
-		Registry: registry, Presign: presign, MayStart: registry.MayPush, Assets: a.assets(), Log: log, NoSessions: none,
+		Registry: registry, Presign: presign, Trust: trust, MayStart: registry.MayPush, Assets: a.assets(), Log: log, NoSessions: none,
 	}
 	if sessions != nil {
 		defer sessions.Close()

@@ -15,7 +15,7 @@ import (
 )
 
 func verifyCommand(a *app) *cobra.Command {
-	var junit, markdown string
+	var junit, markdown, key string
 	var workers int
 	c := &cobra.Command{
 		Use:   "verify REF|DIR",
@@ -24,17 +24,32 @@ func verifyCommand(a *app) *cobra.Command {
 Checks every blob of a closure and of its datasets against its digest; then whether its engine is what its
 specification compiles to; then recomputes every claim. Accuracies are counted blindly, from predictions of
 an engine that sees inputs and never targets. Engines run in a process of their own, without imports, with
-bounded memory and work.`, exitDiffers, exitDamaged),
+bounded memory and work.
+
+With --sign the outcome becomes a signed record about the closure, in its store: an in-toto statement in a bundle of
+Sigstore, which cosign verify-attestation checks. The key is an Ed25519 or ECDSA P-256 key in PEM, or one of cosign's.
+Servers that trust it (reprise serve --trust) count the closure as verified by its owner.`, exitDiffers, exitDamaged),
 		Example: `  reprise verify mnist-cnn:1.0.0
-  reprise verify ./closure --junit verify.xml --markdown verify.md`,
+  reprise verify ./closure --junit verify.xml --markdown verify.md
+  reprise verify mnist-cnn:1.0.0 --sign cosign.key`,
 		Args: exactly("REF|DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := checkWorkers(workers); err != nil {
 				return err
 			}
+			signer, err := a.signing(c.InOrStdin(), key, args[0])
+			if err != nil {
+				return err
+			}
 			r, err := a.verify(c.Context(), args[0], workers)
 			if err != nil {
 				return err
+			}
+			if signer != nil {
+				p := schema.VerificationPredicate{Mode: schema.ModeVerify, Verdict: r.Verdict, Claims: observedClaims(r.Claims)}
+				if r.Record, err = a.keep(c.Context(), signer, args[0], r.Closure, workers, p); err != nil {
+					return err
+				}
 			}
 			if junit != "" {
 				if err := writeOutput(junit, func(w io.Writer) error { return writeJUnit(w, r) }); err != nil {
@@ -54,6 +69,7 @@ bounded memory and work.`, exitDiffers, exitDamaged),
 	}
 	c.Flags().StringVar(&junit, "junit", "", "also write a JUnit report to this file")
 	c.Flags().StringVar(&markdown, "markdown", "", "also write a Markdown report to this file")
+	c.Flags().StringVar(&key, "sign", "", signFlag)
 	addWorkers(c, &workers)
 	return c
 }
@@ -137,6 +153,7 @@ func (a *app) printVerification(w io.Writer, r *schema.VerifyReport) {
 		}
 		t.Flush() // the writer below remembers errors
 	}
+	a.printRecord(w, r.Record)
 }
 
 // derivationText says in a sentence what a derivation means.

@@ -24,10 +24,11 @@ import (
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 )
 
 // layout is the version of the tables. An index of another is made anew.
-const layout = 3
+const layout = 4
 
 // recountAfter is the age at which records about objects are looked for again.
 const recountAfter = 30 * time.Second
@@ -39,6 +40,8 @@ type Options struct {
 	Path string
 	// Unreadable, if set, is told of versions that are listed by their name alone, or left out until they can be read.
 	Unreadable func(name, version string, err error)
+	// Trust is whose signatures count; nil is nobody's. What is counted is kept in the index, so that another Trust needs another.
+	Trust *attestation.Trust
 	// Now is the clock; nil is the system's.
 	Now func() time.Time
 }
@@ -47,6 +50,7 @@ type Options struct {
 type Catalogue struct {
 	store      zoo.Store
 	unreadable func(name, version string, err error)
+	trust      *attestation.Trust
 	now        func() time.Time
 	db         *sql.DB
 	temporary  string
@@ -66,7 +70,8 @@ type Item struct {
 	Document      []byte // closure.json or dataset.json, unchecked; empty where it cannot be read
 	Size          int64  // of all of its blobs, bytes
 	Problem       string // why its documents cannot be read, if so
-	Records       int64  // verification records about it; none is signed in a way that this release can check
+	Records       int64  // verification records about it that nobody has signed
+	Signed        int64  // trusted keys that vouch for it
 	Withdrawn     string // the reason, if it was
 	WithdrawnAt   string // when, in RFC 3339
 
@@ -76,7 +81,7 @@ type Item struct {
 // Open opens the index of a store, or makes an empty one; Refresh fills it. An index that is damaged, or of another release, is
 // thrown away.
 func Open(ctx context.Context, o Options) (*Catalogue, error) {
-	c := &Catalogue{store: o.Store, unreadable: o.Unreadable, now: o.Now}
+	c := &Catalogue{store: o.Store, unreadable: o.Unreadable, trust: o.Trust, now: o.Now}
 	if c.unreadable == nil {
 		c.unreadable = func(string, string, error) {}
 	}
@@ -160,7 +165,7 @@ var tables = fmt.Sprintf(`
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS object (
 	id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, version TEXT NOT NULL, latest INTEGER NOT NULL DEFAULT 0,
-	stamp TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, records INTEGER NOT NULL DEFAULT 0,
+	stamp TEXT NOT NULL, kind TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, records INTEGER NOT NULL DEFAULT 0, signed INTEGER NOT NULL DEFAULT 0,
 	abi INTEGER NOT NULL, created INTEGER NOT NULL, correct INTEGER NOT NULL, total INTEGER NOT NULL,
 	task TEXT NOT NULL, license TEXT NOT NULL, architecture TEXT NOT NULL, datasets TEXT NOT NULL, problem TEXT NOT NULL,
 	withdrawn TEXT NOT NULL DEFAULT '', withdrawn_at TEXT NOT NULL DEFAULT '', entry TEXT NOT NULL,
@@ -187,7 +192,7 @@ const (
 	linkParent  = "parent"
 )
 
-const itemColumns = "id, name, version, entry, coalesce(document, ''), size, problem, records, withdrawn, withdrawn_at"
+const itemColumns = "id, name, version, entry, coalesce(document, ''), size, problem, records, signed, withdrawn, withdrawn_at"
 
 func (c *Catalogue) items(ctx context.Context, where string, args ...any) ([]Item, error) {
 	rows, err := c.db.QueryContext(ctx, "SELECT "+itemColumns+" FROM object "+where, args...)
@@ -199,7 +204,7 @@ func (c *Catalogue) items(ctx context.Context, where string, args ...any) ([]Ite
 	for rows.Next() {
 		var i Item
 		var entry []byte
-		if err := rows.Scan(&i.id, &i.Name, &i.Version, &entry, &i.Document, &i.Size, &i.Problem, &i.Records, &i.Withdrawn, &i.WithdrawnAt); err != nil {
+		if err := rows.Scan(&i.id, &i.Name, &i.Version, &entry, &i.Document, &i.Size, &i.Problem, &i.Records, &i.Signed, &i.Withdrawn, &i.WithdrawnAt); err != nil {
 			return nil, err
 		}
 		if i.Entry, err = zoo.DecodeEntry("index", entry); err != nil {

@@ -18,7 +18,7 @@ type columns struct {
 	generation int64
 	known      map[zoo.NamedVersion]knownVersion
 	kinds      map[string]*kind
-	records    int64 // verification records about the latest closures
+	records    int64 // verification records about the latest closures, and keys that vouch for them
 	ids        int64 // greater than any of an object
 
 	latest idSet // of their names
@@ -124,7 +124,7 @@ func (c *Catalogue) readColumns(ctx context.Context, generation int64) (*columns
 	cols.kind(KindDataset)
 	// Neither of the inner queries looks at the outer row, so that each is made once.
 	rows, err := c.db.QueryContext(ctx, `SELECT id, name, version, stamp, latest, kind, problem <> '', created, correct, total, size,
-		task, license, architecture, datasets, records, abi = ? AND id NOT IN (
+		task, license, architecture, datasets, records, signed, abi = ? AND id NOT IN (
 			SELECT object FROM link WHERE kind = ? AND digest NOT IN (SELECT digest FROM object WHERE kind = ? AND problem = ''))
 		FROM object ORDER BY name`, schema.ABI, linkDataset, KindDataset)
 	if err != nil {
@@ -135,9 +135,9 @@ func (c *Catalogue) readColumns(ctx context.Context, generation int64) (*columns
 		var r row
 		var name, version, stamp, kindName, task, license, architecture, datasets string
 		var latest, problem bool
-		var records int64
+		var records, signed int64
 		if err := rows.Scan(&r.id, &name, &version, &stamp, &latest, &kindName, &problem, &r.created, &r.correct, &r.total, &r.size,
-			&task, &license, &architecture, &datasets, &records, &r.runnable); err != nil {
+			&task, &license, &architecture, &datasets, &records, &signed, &r.runnable); err != nil {
 			return nil, err
 		}
 		cols.known[zoo.NamedVersion{Name: name, Version: version}] = knownVersion{r.id, problem, stamp}
@@ -148,14 +148,17 @@ func (c *Catalogue) readColumns(ctx context.Context, generation int64) (*columns
 		cols.latest = cols.latest.grown(r.id + 1)
 		cols.latest.add(r.id)
 		verified, size := Unverified, ""
-		if records > 0 {
+		switch {
+		case signed > 0:
+			verified = Signed
+		case records > 0:
 			verified = Unsigned
 		}
 		if !problem {
 			size = sizeValue(r.size)
 		}
 		if kindName == KindClosure {
-			cols.records += records
+			cols.records += records + signed
 		}
 		cols.kind(kindName).add(r, [6][]string{one(task), strings.Fields(datasets), one(architecture), one(license), one(size), {verified}})
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo"
+	"github.com/reprise-ml/reprise/zoo/attestation"
 )
 
 // Recount looks at the records about one object at once, for those who have just written one.
@@ -90,10 +91,13 @@ func (c *Catalogue) column(ctx context.Context, query string, args ...any) ([]st
 	return list, rows.Err()
 }
 
+// maxSigned is how many signed records of an object are read.
+const maxSigned = 500
+
 // about is what was found about a subject.
 type about struct {
 	markers                []zoo.Entry
-	records                int64
+	records, signed        int64
 	withdrawn, withdrawnAt string
 }
 
@@ -110,8 +114,9 @@ func (c *Catalogue) recountSubjects(ctx context.Context, subjects []string) (boo
 		changed := false
 		for i, subject := range subjects {
 			a := read[i]
-			result, err := tx.ExecContext(ctx, `UPDATE object SET records = ?1, withdrawn = ?2, withdrawn_at = ?3
-				WHERE digest = ?4 AND (records <> ?1 OR withdrawn <> ?2 OR withdrawn_at <> ?3)`, a.records, a.withdrawn, a.withdrawnAt, subject)
+			result, err := tx.ExecContext(ctx, `UPDATE object SET records = ?1, signed = ?2, withdrawn = ?3, withdrawn_at = ?4
+				WHERE digest = ?5 AND (records <> ?1 OR signed <> ?2 OR withdrawn <> ?3 OR withdrawn_at <> ?4)`,
+				a.records, a.signed, a.withdrawn, a.withdrawnAt, subject)
 			if err != nil {
 				return false, err
 			}
@@ -148,6 +153,7 @@ func (c *Catalogue) readAbout(ctx context.Context, subject string) (*about, erro
 	}
 	a := &about{}
 	seen := map[schema.Digest]bool{}
+	var signed []attestation.Record
 	for _, name := range names {
 		entries, err := zoo.ReferrersOf(c.store, name).Referrers(ctx, d)
 		if err != nil {
@@ -165,6 +171,17 @@ func (c *Catalogue) readAbout(ctx context.Context, subject string) (*about, erro
 				a.records++
 			case schema.MediaTypeWithdrawal:
 				withdrawn = true
+			case attestation.MediaTypeBundle:
+				if len(signed) >= maxSigned {
+					continue
+				}
+				r, err := c.trust.Read(ctx, zoo.BlobsOf(c.store, name), e, d)
+				if ctx.Err() != nil {
+					return nil, ctx.Err()
+				}
+				if err == nil { // what is damaged, or about something else, vouches for nothing
+					signed = append(signed, r)
+				}
 			}
 		}
 		if !withdrawn {
@@ -178,5 +195,6 @@ func (c *Catalogue) readAbout(ctx context.Context, subject string) (*about, erro
 			a.withdrawn, a.withdrawnAt = list[0].Reason, list[0].Created
 		}
 	}
+	a.signed = int64(attestation.Vouching(signed))
 	return a, nil
 }

@@ -39,6 +39,7 @@ var Facets = []string{FacetTask, FacetDataset, FacetArchitecture, FacetLicense, 
 
 // Values of FacetVerified.
 const (
+	Signed     = "signed"   // a trusted key vouches for it
 	Unsigned   = "unsigned" // there are records about it, which anybody may have written
 	Unverified = "none"
 )

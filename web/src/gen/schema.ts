@@ -1042,6 +1042,7 @@ export type VerifyReport = {
   readonly derivation: Derivation | "";
   readonly name: string;
   readonly reason?: string;
+  readonly record?: Digest;
   readonly runtime?: string;
   readonly verdict: "reproduced" | "differs" | "damaged";
   readonly version: string;
@@ -1058,6 +1059,7 @@ export type ReplayReport = {
     readonly what: string;
   };
   readonly reason?: string;
+  readonly record?: Digest;
   readonly run: Digest | "";
   readonly steps: Count;
   readonly verdict: "identical" | "differs" | "damaged";

@@ -23,7 +23,7 @@ export interface Accuracy {
   readonly total: number;
 }
 
-/** Verification records of a closure, signed and unsigned counted apart. */
+/** How many trusted keys vouch for a closure, and apart from them its unsigned records. */
 export interface Verified {
   readonly signed: number;
   readonly unsigned: number;
@@ -141,9 +141,12 @@ export interface Version {
   readonly withdrawn: Withdrawal | null;
 }
 
-/** A verification record that somebody left. An unsigned one says only that somebody says so. */
+/**
+ * A verification record that somebody left. An unsigned one says only that somebody says so, and so does one that is signed with a key
+ * that the server does not trust, or whose signature is not that of the trusted key that it names.
+ */
 export interface Verification {
-  readonly kind: "unsigned" | "signed";
+  readonly kind: "unsigned" | "signed" | "unknown-key" | "not-signature";
   readonly digest: Digest;
   readonly created: string;
   readonly mode: string;
@@ -152,7 +155,7 @@ export interface Verification {
   readonly run?: Digest;
   readonly steps?: number;
   readonly runtime: Runtime;
-  /** Empty for an unsigned record: nobody knows. */
+  /** The name of the key of a signed record, else empty: nobody knows. */
   readonly by: string;
 }
 
@@ -169,6 +172,7 @@ export interface ClosureDetail {
   readonly parents: readonly Parent[];
   readonly children: readonly Parent[];
   readonly verifications: readonly Verification[];
+  readonly verified: Verified;
   readonly derivation: DerivationState;
   readonly withdrawn: Withdrawal | null;
 }

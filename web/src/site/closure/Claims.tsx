@@ -5,6 +5,7 @@ import { count, day, meanLoss, percent } from "../state/format.ts";
 import { Badge } from "../ui/Badge.tsx";
 import { Card } from "../ui/Card.tsx";
 import { Digest } from "../ui/Digest.tsx";
+import { Mark } from "../ui/Mark.tsx";
 import { Table } from "../ui/Table.tsx";
 import { Text } from "../ui/Text.tsx";
 import { derivations } from "../ui/Verified.tsx";
@@ -59,7 +60,7 @@ export function Claims({ detail, derivation }: Props) {
         <p className="soft">Nobody has left a verification record yet. Reproduce it above, and leave the first.</p>
       ) : (
         <Table
-          caption="Verification records. Unsigned ones are visitors’ reports: they say only that somebody says so."
+          caption="Verification records. Those whose signature this server trusts come first; others say only that somebody says so."
           captioned
           columns={[
             { name: "Record", cell: record, heading: true },
@@ -90,10 +91,10 @@ function record({ kind, mode, by, digest }: Verification) {
     <>
       {kind === "signed" ? (
         <>
-          Signed by <Text max={80}>{by}</Text>
+          <Mark /> Signed by <Text max={80}>{by}</Text>
         </>
       ) : (
-        "Unsigned"
+        doubts[kind]
       )}
       {mode && `, ${mode === "replay" ? "replayed" : "verified"}`}
       <br />
@@ -102,12 +103,19 @@ function record({ kind, mode, by, digest }: Verification) {
   );
 }
 
-function verdict({ verdict: text, claims }: Verification) {
+/** What records are whose authors nobody knows. */
+const doubts: Readonly<Record<Exclude<Verification["kind"], "signed">, string>> = {
+  unsigned: "Unsigned",
+  "unknown-key": "Signed with a key that this server does not trust",
+  "not-signature": "The signature is wrong",
+};
+
+function verdict({ kind, verdict: text, claims }: Verification) {
   const good = text === "reproduced" || text === "identical";
   const held = claims.filter((c) => c.verdict === "reproduced").length;
   return (
     <>
-      <Badge tone={good ? "good" : "bad"}>
+      <Badge tone={!good ? "bad" : kind === "signed" ? "good" : "neutral"}>
         <Text max={30}>{text}</Text>
       </Badge>
       {claims.length > 0 && (

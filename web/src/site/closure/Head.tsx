@@ -1,4 +1,4 @@
-import type { Accuracy, ClosureDetail, Curve, DerivationState, Verified as State } from "../api/types.ts";
+import type { Accuracy, ClosureDetail, Curve, DerivationState } from "../api/types.ts";
 import { day, words } from "../state/format.ts";
 import { Cover } from "../ui/Cover.tsx";
 import { Figures } from "../ui/Figures.tsx";
@@ -53,7 +53,7 @@ export function Head({ detail, derivation, curve }: Props) {
             </span>
           )}
         </p>
-        <Verified state={stateOf(detail, derivation)} withdrawn={detail.withdrawn !== null} />
+        <Verified state={{ ...detail.verified, derivation }} withdrawn={detail.withdrawn !== null} />
       </div>
       {claim !== undefined && (
         <div className="head-figures">
@@ -86,9 +86,4 @@ function mainAccuracy({ closure }: ClosureDetail): (Accuracy & { readonly split:
   const tests = closure.datasets.filter((d) => d.role === "test").map((d) => d.split);
   const claim = claims.find((r) => tests.includes(r.split)) ?? claims[0];
   return claim && { correct: claim.correct ?? 0, total: claim.total, split: claim.split };
-}
-
-function stateOf({ verifications }: ClosureDetail, derivation: State["derivation"]): State {
-  const signed = verifications.filter((v) => v.kind === "signed").length;
-  return { signed, unsigned: verifications.length - signed, derivation };
 }
