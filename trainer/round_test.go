@@ -35,9 +35,9 @@ type simulation struct {
 	credits      map[int64]map[string]int64 // by the step of a snapshot
 	repeats      int
 	granted      map[string]int64 // what each was given last
-	// The server takes in results and sends leases with their updates one after the other.
-	intake, outlet float64 // seconds for each
-	busy           time.Duration
+	// The server takes in results and sends leases with their updates one after the other, or several side by side.
+	intake, outlet float64         // seconds for each
+	busy           []time.Duration // until when, of each that works there
 }
 
 type simulated struct {
@@ -74,6 +74,7 @@ func newSimulation(t *testing.T, o Options) *simulation {
 	s := &simulation{
 		t: t, random: rand.New(rand.NewPCG(1, 2)), forged: map[int64]bool{}, history: map[int64][][2]int64{},
 		participants: map[string]*simulated{}, correct: map[int64]int64{}, credits: map[int64]map[string]int64{}, granted: map[string]int64{},
+		busy: make([]time.Duration, 1),
 	}
 	o.Draw = s.random.Float64
 	if o.AuditBacklog == 0 {
@@ -211,8 +212,14 @@ func (s *simulation) compute(g Grant) {
 
 // serve is how long something waits and lasts that the server does.
 func (s *simulation) serve(seconds float64) float64 {
-	s.busy = max(s.busy, s.now) + time.Duration(seconds*float64(time.Second))
-	return (s.busy - s.now).Seconds()
+	first := &s.busy[0]
+	for k := range s.busy {
+		if s.busy[k] < *first {
+			first = &s.busy[k]
+		}
+	}
+	*first = max(*first, s.now) + time.Duration(seconds*float64(time.Second))
+	return (*first - s.now).Seconds()
 }
 
 func (s *simulation) answer(g Grant, result *wire.Result, forged bool) {
@@ -463,16 +470,21 @@ func TestRoundTimed(t *testing.T) {
 	}
 }
 
-// TestRoundTimedSpreads has a server that sends leases and takes results in one after the other. With a thousand participants that is
-// two fifths of the time, of which each has to wait for half on average, whatever the order: 0.75 of a second of 0.95 are left.
+// TestRoundTimedSpreads has a server that sends leases and takes results in, alone or two side by side. With a thousand participants one
+// needs two fifths of the time, of which each has to wait for half on average, whatever the order: 0.75 of a second of 0.95 are left. Two
+// that take 0.3 ms for a result instead of 0.2 are through in a quarter: 0.82 of 0.95 are left.
 func TestRoundTimedSpreads(t *testing.T) {
 	for _, c := range []struct {
-		participants int
-		share        float64 // of what they can compute, at least
-	}{{1, 0.98}, {100, 0.95}, {1000, 0.74}} {
+		participants, servers int
+		intake                float64
+		share                 float64 // of what they can compute, at least
+	}{
+		{1, 1, 200e-6, 0.98}, {100, 1, 200e-6, 0.95}, {1000, 1, 200e-6, 0.76},
+		{1, 2, 300e-6, 0.98}, {1000, 2, 300e-6, 0.84},
+	} {
 		s := newSimulation(t, Options{Timed: true, Seconds: 1})
 		s.round.options.Draw = func() float64 { return 0.999 }
-		s.steps, s.intake, s.outlet = 40, 200e-6, 200e-6
+		s.steps, s.intake, s.outlet, s.busy = 40, c.intake, 200e-6, make([]time.Duration, c.servers)
 		const rate = 50
 		for i := range c.participants {
 			s.join(fmt.Sprintf("p%d", i), simulated{rate: rate, latency: 0.001 + 0.01*s.random.Float64()})
@@ -485,8 +497,9 @@ func TestRoundTimedSpreads(t *testing.T) {
 			}
 			total += s.takes[step-1]
 		}
-		if share := float64(merged) / total / float64(rate*c.participants); share < c.share {
-			t.Errorf("%d participants merge %.3f of what they could compute; %g are possible", c.participants, share, c.share)
+		share := float64(merged) / total / float64(rate*c.participants)
+		if share < c.share {
+			t.Errorf("%d participants and %d servers merge %.3f of what they could compute; %g are possible", c.participants, c.servers, share, c.share)
 		}
 		if st := s.round.Statistics(); st.Dropped > st.Computed/20 {
 			t.Errorf("%d participants: %d microbatches merged, %d too late", c.participants, st.Computed, st.Dropped)

@@ -1,6 +1,10 @@
 package trainer
 
-import "time"
+import (
+	"math"
+	"slices"
+	"time"
+)
 
 const (
 	// timedGrace is how much longer than its time a timed step waits for results that are under way, and timedEarly how much
@@ -24,10 +28,11 @@ func (r *Round) dealTimed(now time.Duration, idle []*member) {
 	late := r.overdue(now)
 	apart := min(r.intake.each, r.options.Seconds*timedSpread/float64(len(idle)))
 	for i, m := range idle {
-		left := (t.deadline - now).Seconds() - r.options.Seconds*(1-timedUse) - m.delay(now) - apart*float64(len(idle)-1-i)
+		most := (t.deadline - now).Seconds() - r.options.Seconds*(1-timedUse) - m.delay(now)
+		left := most - apart*float64(len(idle)-1-i)
 		n := int64(1)
 		if rate := m.rate[t.Kind]; rate > 0 {
-			n = int64(left * rate)
+			n = min(int64(math.Round(left*rate)), int64(most*rate))
 			if m.used && left < r.options.Seconds*timedAgain {
 				n = 0
 			}
@@ -54,26 +59,34 @@ func (r *Round) timeLeft(now time.Duration) bool {
 
 // intake measures how fast results are taken in when they come faster than that.
 type intake struct {
-	each  float64 // seconds, of one
+	each  float64 // seconds from one to the next
 	until time.Duration
-	busy  float64 // seconds of the present step in which something was being merged
-	count int
+	busy  float64         // seconds of the present step in which something was being merged
+	ends  []time.Duration // of the present step, when each was merged
 }
 
 // merged takes the time in which a result was merged, beside others.
 func (i *intake) merged(from, to time.Duration) {
 	i.busy += max(to-max(from, i.until), 0).Seconds()
 	i.until = max(i.until, to)
-	i.count++
+	i.ends = append(i.ends, to)
 }
 
 // settle ends a step.
 func (i *intake) settle() {
-	// Receiving a result and sending an update take about as long as merging. A little less than all of it, so that results
-	// come closer to each other until they do wait.
-	const beside, weight = 1.2, 0.3
-	if i.count > 0 {
-		i.each += weight * (beside*i.busy/float64(i.count) - i.each)
+	// One after the other they would take the time of merging, and some more of receiving them and sending updates. Side by side they take
+	// less, which shows where they happen to come so close together that they wait: in the pace of the fastest quarter of groups.
+	const beside, weight, group = 1.1, 0.3, 16
+	if n := len(i.ends); n > 0 {
+		each := i.busy / float64(n)
+		var paces []float64
+		for first := 0; first+group < n; first += group {
+			paces = append(paces, (i.ends[first+group]-i.ends[first]).Seconds()/group)
+		}
+		if slices.Sort(paces); len(paces) >= 4 {
+			each = min(each, paces[len(paces)/4])
+		}
+		i.each += weight * (beside*each - i.each)
 	}
-	i.busy, i.count = 0, 0
+	i.busy, i.ends = 0, i.ends[:0]
 }

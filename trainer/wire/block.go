@@ -13,12 +13,11 @@ func packedSize(n int, w uint) int { return (n*int(w) + 7) / 8 }
 
 // appendBlock packs little-endian i32 values, at most blockSize of them, after dst.
 func appendBlock(dst, values []byte) []byte {
-	var zigzag [blockSize]uint32
+	var zigzags [blockSize]uint32
 	n, or := len(values)/4, uint32(0)
-	for k := range zigzag[:n] {
-		v := int32(binary.LittleEndian.Uint32(values[4*k:]))
-		z := uint32(v<<1) ^ uint32(v>>31)
-		zigzag[k] = z
+	for k := range zigzags[:n] {
+		z := zigzag(binary.LittleEndian.Uint32(values[4*k:]))
+		zigzags[k] = z
 		or |= z
 	}
 	w := uint(bits.Len32(or))
@@ -27,7 +26,7 @@ func appendBlock(dst, values []byte) []byte {
 		return dst
 	}
 	word, filled := uint64(0), uint(0)
-	for _, z := range zigzag[:n] {
+	for _, z := range zigzags[:n] {
 		word |= uint64(z) << filled
 		filled += w
 		if filled >= 32 {
@@ -46,12 +45,13 @@ func appendBlock(dst, values []byte) []byte {
 // padded is room for a block's values and the word that is read beyond them.
 type padded [4*blockSize + 8]byte
 
-// unpackBlock spreads n values of w bits. The bytes of src after the values do not matter; where there are fewer than eight,
-// the values are copied to pad first, so that whole words can be read everywhere.
-func unpackBlock(zigzag *[blockSize]uint32, src []byte, n int, w uint, pad *padded) {
+// unpackBlock writes n values of w bits to dst, as little-endian i32, and returns all their zigzags, one or the other. The bytes of src
+// after the values do not matter; where there are fewer than eight, the values are copied to pad first, so that whole words can be read
+// everywhere.
+func unpackBlock(dst, src []byte, n int, w uint, pad *padded) (or uint32) {
 	if w == 0 {
-		clear(zigzag[:n])
-		return
+		clear(dst[:4*n])
+		return 0
 	}
 	if size := packedSize(n, w); len(src) < size+8 {
 		copy(pad[:], src[:size])
@@ -60,59 +60,49 @@ func unpackBlock(zigzag *[blockSize]uint32, src []byte, n int, w uint, pad *padd
 	}
 	mask := uint64(1)<<w - 1
 	k, at := 0, uint(0)
-	// Eight values are w whole bytes. Where they are narrow, one word or two hold all eight.
-	switch {
-	case w <= 8:
-		for ; k+8 <= n; k += 8 {
-			z, word := zigzag[k:k+8:k+8], binary.LittleEndian.Uint64(src[at:])
-			z[0] = uint32(word & mask)
-			z[1] = uint32(word >> w & mask)
-			z[2] = uint32(word >> (2 * w) & mask)
-			z[3] = uint32(word >> (3 * w) & mask)
-			z[4] = uint32(word >> (4 * w) & mask)
-			z[5] = uint32(word >> (5 * w) & mask)
-			z[6] = uint32(word >> (6 * w) & mask)
-			z[7] = uint32(word >> (7 * w) & mask)
-			at += w
-		}
-	case w <= 16:
-		for ; k+8 <= n; k += 8 {
-			z, low, high := zigzag[k:k+8:k+8], binary.LittleEndian.Uint64(src[at:]), binary.LittleEndian.Uint64(src[at+w/2:])
-			high >>= 4 * (w & 1)
-			z[0] = uint32(low & mask)
-			z[1] = uint32(low >> w & mask)
-			z[2] = uint32(low >> (2 * w) & mask)
-			z[3] = uint32(low >> (3 * w) & mask)
-			z[4] = uint32(high & mask)
-			z[5] = uint32(high >> w & mask)
-			z[6] = uint32(high >> (2 * w) & mask)
-			z[7] = uint32(high >> (3 * w) & mask)
-			at += w
-		}
-	case w <= 29:
-		// A word holds two, wherever in a byte they begin.
+	if w <= 29 {
+		// Eight values are w whole bytes, and a word holds two, wherever in a byte they begin: they are decoded side by side.
 		at1, at2, at3 := 2*w>>3, 4*w>>3, 6*w>>3
 		by1, by2, by3 := 2*w&7, 4*w&7, 6*w&7
+		apart, seen := (32-w)&63, uint64(0)
+		low, high := mask, mask<<32
 		for ; k+8 <= n; k += 8 {
-			z := zigzag[k : k+8 : k+8]
-			a, b := binary.LittleEndian.Uint64(src[at:]), binary.LittleEndian.Uint64(src[at+at1:])>>by1
-			c, d := binary.LittleEndian.Uint64(src[at+at2:])>>by2, binary.LittleEndian.Uint64(src[at+at3:])>>by3
-			z[0] = uint32(a & mask)
-			z[1] = uint32(a >> w & mask)
-			z[2] = uint32(b & mask)
-			z[3] = uint32(b >> w & mask)
-			z[4] = uint32(c & mask)
-			z[5] = uint32(c >> w & mask)
-			z[6] = uint32(d & mask)
-			z[7] = uint32(d >> w & mask)
+			d := dst[4*k : 4*k+32 : 4*k+32]
+			a := binary.LittleEndian.Uint64(src[at:])
+			b := binary.LittleEndian.Uint64(src[at+at1:]) >> by1
+			c := binary.LittleEndian.Uint64(src[at+at2:]) >> by2
+			e := binary.LittleEndian.Uint64(src[at+at3:]) >> by3
+			a = a&low | a<<apart&high
+			b = b&low | b<<apart&high
+			c = c&low | c<<apart&high
+			e = e&low | e<<apart&high
+			seen |= a | b | c | e
+			binary.LittleEndian.PutUint64(d, unzigzagBoth(a))
+			binary.LittleEndian.PutUint64(d[8:], unzigzagBoth(b))
+			binary.LittleEndian.PutUint64(d[16:], unzigzagBoth(c))
+			binary.LittleEndian.PutUint64(d[24:], unzigzagBoth(e))
 			at += w
 		}
+		or = uint32(seen | seen>>32)
 	}
 	for bit := uint(k) * w; k < n; k++ {
-		zigzag[k] = uint32(binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & mask)
+		z := uint32(binary.LittleEndian.Uint64(src[bit>>3:]) >> (bit & 7) & mask)
+		or |= z
+		binary.LittleEndian.PutUint32(dst[4*k:], unzigzag(z))
 		bit += w
 	}
+	return or
 }
 
-// unzigzag is the inverse of (v << 1) ^ (v >> 31).
+// zigzag maps small values of either sign to small ones.
+func zigzag(v uint32) uint32 { return v<<1 ^ uint32(int32(v)>>31) }
+
+// unzigzag is the inverse of zigzag.
 func unzigzag(z uint32) uint32 { return z>>1 ^ -(z & 1) }
+
+// unzigzagBoth is unzigzag of both halves of a word.
+func unzigzagBoth(z uint64) uint64 {
+	const lowest = 1<<32 | 1
+	sign := z & lowest
+	return (z^sign)>>1 ^ (sign<<32 - sign)
+}

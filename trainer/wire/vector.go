@@ -72,8 +72,6 @@ type Vector struct {
 
 	section *schema.EngineSection
 	packed  []byte
-	// microbatches is how many it may be the sum of.
-	microbatches int64
 }
 
 // Open checks a packed vector, which must be the sum of at most so many microbatches: that it is the one spelling of integers which
@@ -81,29 +79,44 @@ type Vector struct {
 //
 // Values of i64 segments can be any: nothing bounds them but the re-execution of what they came from.
 func Open(section *schema.EngineSection, packed []byte, microbatches int64) (Vector, error) {
+	digest, err := walk(section, packed, microbatches, func(*schema.Segment, int, []byte) {})
+	if err != nil {
+		return Vector{}, err
+	}
+	return Vector{Digest: digest, section: section, packed: packed}, nil
+}
+
+// walk checks a packed vector as Open does and returns its digest. It calls do for the values of each block of i32 and for pieces of i64
+// segments, as bytes in canonical form, once these are checked: so do sees the beginning of a vector that is then found wrong, and sees
+// the same beginning every time.
+func walk(section *schema.EngineSection, packed []byte, microbatches int64, do func(s *schema.Segment, first int, plain []byte)) (schema.Digest, error) {
 	limit := uint32(math.MaxInt32)
 	if section.Bound <= 0 || microbatches <= math.MaxInt32/section.Bound {
 		limit = uint32(max(microbatches*section.Bound, 0))
 	}
 	var (
-		h      = sha256.New()
-		zigzag [blockSize]uint32
-		pad    padded
-		plain  [4 * blockSize]byte
-		rest   = packed
+		h     = sha256.New()
+		pad   padded
+		room  [4 * blockSize]byte
+		rest  = packed
+		wrong schema.Digest
 	)
 	for i := range section.Segments {
 		s := &section.Segments[i]
 		if s.Type == "i64" {
 			size := 8 * s.Count
 			if len(rest) < size {
-				return Vector{}, truncated(s, len(packed))
+				return wrong, truncated(s, len(packed))
 			}
 			if at := firstNegative(rest[:size]); s.Combine == schema.CombineMax && at >= 0 {
-				return Vector{}, invalidValue(s, at, "it is negative")
+				return wrong, invalidValue(s, at, "it is negative")
 			}
 			h.Write(rest[:size])
-			rest = rest[size:]
+			for first := 0; first < s.Count; first += blockSize {
+				n := min(s.Count-first, blockSize)
+				do(s, first, rest[:8*n])
+				rest = rest[8*n:]
+			}
 			continue
 		}
 		most := limit
@@ -114,40 +127,36 @@ func Open(section *schema.EngineSection, packed []byte, microbatches int64) (Vec
 			n := min(s.Count-first, blockSize)
 			block, err := nextBlock(s, first, n, rest, len(packed))
 			if err != nil {
-				return Vector{}, err
+				return wrong, err
 			}
-			w := uint(rest[0])
-			unpackBlock(&zigzag, rest[1:], n, w, &pad)
-			or := uint32(0)
-			for k, z := range zigzag[:n] {
-				or |= z
-				binary.LittleEndian.PutUint32(plain[4*k:], unzigzag(z))
-			}
+			w, plain := uint(rest[0]), room[:4*n]
+			or := unpackBlock(plain, rest[1:], n, w, &pad)
 			spare := uint(8*len(block)) - uint(n)*w
 			switch {
 			case uint(bits.Len32(or)) != w:
-				return Vector{}, invalidValue(s, first, "its block has %d bits a value where %d do", w, bits.Len32(or))
+				return wrong, invalidValue(s, first, "its block has %d bits a value where %d do", w, bits.Len32(or))
 			case spare > 0 && block[len(block)-1]>>(8-spare) != 0:
-				return Vector{}, invalidValue(s, first, "its block does not end in zero bits")
+				return wrong, invalidValue(s, first, "its block does not end in zero bits")
 			case s.Combine == schema.CombineMax && or&1 != 0:
-				return Vector{}, invalidValue(s, first, "its block has a negative value")
+				return wrong, invalidValue(s, first, "its block has a negative value")
 			}
 			// 2·most ≥ zigzag(v) is |v| ≤ most; a narrow block need not be looked through.
 			if bits.Len32(or) >= bits.Len32(2*most) {
-				for k, z := range zigzag[:n] {
-					if z > 2*most {
-						return Vector{}, invalidValue(s, first+k, "%d is impossible: %d microbatches reach %d at most", int32(unzigzag(z)), microbatches, most)
+				for k := range n {
+					if v := binary.LittleEndian.Uint32(plain[4*k:]); zigzag(v) > 2*most {
+						return wrong, invalidValue(s, first+k, "%d is impossible: %d microbatches reach %d at most", int32(v), microbatches, most)
 					}
 				}
 			}
-			h.Write(plain[:4*n])
+			h.Write(plain)
+			do(s, first, plain)
 			rest = rest[1+len(block):]
 		}
 	}
 	if len(rest) > 0 {
-		return Vector{}, schema.Invalidf("vector", "", "%d bytes follow its end", len(rest))
+		return wrong, schema.Invalidf("vector", "", "%d bytes follow its end", len(rest))
 	}
-	return Vector{Digest: sum(h), section: section, packed: packed, microbatches: microbatches}, nil
+	return sum(h), nil
 }
 
 // nextBlock finds the values of the block that begins at a value of a segment, and where rest begins.
@@ -185,38 +194,36 @@ func firstNegative(values []byte) int {
 
 // Unpack writes the vector's values over those of accumulators, the bytes of the engine's region of that name.
 func (v Vector) Unpack(accumulators []byte) {
-	v.each(func(s *schema.Segment, first int, zigzag []uint32, wide []byte) {
-		dst := values(v.section, s, accumulators)
-		if s.Type == "i64" {
-			copy(dst[8*first:], wide)
-			return
-		}
-		dst = dst[4*first:]
-		for k, z := range zigzag {
-			binary.LittleEndian.PutUint32(dst[4*k:], unzigzag(z))
-		}
+	every := func(*schema.Segment) bool { return true }
+	v.each(every, func(s *schema.Segment, first int, plain []byte) {
+		copy(values(v.section, s, accumulators)[first*schema.DTypeSize(s.Type):], plain)
 	})
 }
 
-// each calls do for the values of each block of i32, in zigzag, and for pieces of i64 segments, as bytes.
-func (v Vector) each(do func(s *schema.Segment, first int, zigzag []uint32, wide []byte)) {
+// each calls do for the values of the segments that are wanted, as walk does.
+func (v Vector) each(wanted func(*schema.Segment) bool, do func(s *schema.Segment, first int, plain []byte)) {
 	var (
-		zigzag [blockSize]uint32
-		pad    padded
-		rest   = v.packed
+		pad  padded
+		room [4 * blockSize]byte
+		rest = v.packed
 	)
 	for i := range v.section.Segments {
 		s := &v.section.Segments[i]
+		wants := wanted(s)
 		for first := 0; first < s.Count; first += blockSize {
 			n := min(s.Count-first, blockSize)
 			if s.Type == "i64" {
-				do(s, first, nil, rest[:8*n])
+				if wants {
+					do(s, first, rest[:8*n])
+				}
 				rest = rest[8*n:]
 				continue
 			}
 			w := uint(rest[0])
-			unpackBlock(&zigzag, rest[1:], n, w, &pad)
-			do(s, first, zigzag[:n], nil)
+			if wants {
+				unpackBlock(room[:], rest[1:], n, w, &pad)
+				do(s, first, room[:4*n])
+			}
 			rest = rest[1+packedSize(n, w):]
 		}
 	}

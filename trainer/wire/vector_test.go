@@ -142,7 +142,7 @@ func TestEveryWidthAndLength(t *testing.T) {
 func TestSum(t *testing.T) {
 	const vectors = 16
 	r := rand.New(rand.NewPCG(3, 4))
-	s := section(1<<20, vectors,
+	s := section(1<<20, 4*vectors,
 		segment{"i32", schema.CombineAdd, 70_000}, segment{"i32", schema.CombineMax, 300}, segment{"i64", schema.CombineAdd, 400},
 		segment{"i64", schema.CombineMax, 2})
 	region := s.Regions[schema.RegionAccumulators]
@@ -152,7 +152,11 @@ func TestSum(t *testing.T) {
 	for range 2 {
 		clear(want)
 		sum.Reset()
-		var all []wire.Vector
+		type sent struct {
+			packed []byte
+			digest schema.Digest
+		}
+		var all []sent
 		for range vectors {
 			a := fill(r, s)
 			for _, g := range s.Segments {
@@ -181,13 +185,22 @@ func TestSum(t *testing.T) {
 					binary.LittleEndian.PutUint32(dst, uint32(x))
 				}
 			}
-			all = append(all, open(t, s, wire.Pack(nil, s, a), 1))
+			all = append(all, sent{wire.Pack(nil, s, a), wire.CanonicalDigest(s, a)})
 		}
 		var wait sync.WaitGroup
 		for _, v := range all {
 			wait.Go(func() {
-				if err := sum.Add(v); err != nil {
+				if err := sum.Add(v.packed, 1, v.digest); err != nil {
 					t.Error(err)
+				}
+			})
+			// What is wrong at its end, or as a whole, is taken out again while others are merged.
+			wait.Go(func() {
+				if err := sum.Add(v.packed[:len(v.packed)-1], 1, v.digest); err == nil || !strings.Contains(err.Error(), "cut short") {
+					t.Errorf("a vector that is cut short: %v", err)
+				}
+				if err := sum.Add(v.packed, 1, schema.DigestOf(nil)); err == nil || !strings.Contains(err.Error(), "its digest is") {
+					t.Errorf("a vector with another digest: %v", err)
 				}
 			})
 		}
@@ -195,7 +208,7 @@ func TestSum(t *testing.T) {
 		if !bytes.Equal(sum.Accumulators(), want) || sum.Microbatches() != vectors {
 			t.Fatal("the sum differs")
 		}
-		if err := sum.Add(all[0]); err == nil || !strings.Contains(err.Error(), "at most 16") {
+		if err := sum.Add(all[0].packed, 3*vectors+1, all[0].digest); err == nil || !strings.Contains(err.Error(), "at most 64") {
 			t.Fatalf("a microbatch too many: %v", err)
 		}
 		if !bytes.Equal(sum.Accumulators(), want) {
@@ -212,6 +225,13 @@ func TestRefusedVectors(t *testing.T) {
 			var bad *schema.Invalid
 			if !errors.As(err, &bad) || !strings.Contains(err.Error(), c.Error) {
 				t.Fatalf("got %v, want %q", err, c.Error)
+			}
+			sum := wire.NewSum(s)
+			if err := sum.Add(c.Packed, c.Microbatches, schema.DigestOf(nil)); err == nil || !strings.Contains(err.Error(), c.Error) {
+				t.Errorf("merging gives %v, want %q", err, c.Error)
+			}
+			if left := sum.Accumulators(); sum.Microbatches() != 0 || !bytes.Equal(left, make([]byte, len(left))) {
+				t.Error("what was refused shows in the sum")
 			}
 		})
 	}
@@ -231,6 +251,10 @@ func FuzzVector(f *testing.F) {
 			if _, ok := errors.AsType[*schema.Invalid](err); !ok {
 				t.Fatalf("refused with %T", err)
 			}
+			sum := wire.NewSum(s)
+			if err := sum.Add(packed, 1, schema.Digest{}); err == nil || slices.Max(sum.Accumulators()) != 0 {
+				t.Fatal("what is refused shows in the sum", err)
+			}
 			return
 		}
 		a := make([]byte, s.Regions[schema.RegionAccumulators].Size)
@@ -242,7 +266,7 @@ func FuzzVector(f *testing.F) {
 			t.Fatal("another digest")
 		}
 		sum := wire.NewSum(s)
-		if err := sum.Add(v); err != nil || !bytes.Equal(sum.Accumulators(), a) {
+		if err := sum.Add(packed, 1, v.Digest); err != nil || !bytes.Equal(sum.Accumulators(), a) {
 			t.Fatal("the sum of one vector is another", err)
 		}
 	})
