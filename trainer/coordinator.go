@@ -42,11 +42,12 @@ type Coordinator struct {
 	joins    int64 // so far
 	sum      *wire.Sum
 
-	at      int64     // the last step that was closed
-	begun   int64     // the step whose task has begun, or at
-	updates []*Update // those after updates[0].Step−1, without a gap, up to at
-	recent  []StepTime
-	power   meterOfPower
+	at       int64     // the last step that was closed
+	begun    int64     // the step whose task has begun, or at
+	updates  []*Update // those after updates[0].Step−1, without a gap, up to at
+	followed []*peer   // that were sent updates which have not left
+	recent   []StepTime
+	power    meterOfPower
 
 	trouble trouble
 	server  serverReplica

@@ -194,7 +194,7 @@ func (p *peer) admit() {
 				p.link.Send(setOf(event))
 			}
 		}
-		if i := step - p.firstUpdate(); step <= c.at && !p.link.SendUpdate(c.updates[i]) {
+		if i := step - p.firstUpdate(); step <= c.at && !p.update(c.updates[i]) {
 			p.goTo("this connection is slower than the session")
 			return
 		}
@@ -219,9 +219,15 @@ func (p *peer) firstUpdate() int64 {
 
 // follow sends an update to a peer that follows. One that is too slow goes to a snapshot.
 func (p *peer) follow(u *Update) {
-	if p.state == peerIn && !p.link.SendUpdate(u) {
+	if p.state == peerIn && !p.update(u) {
 		p.goTo("this connection is slower than the session")
 	}
+}
+
+// update has an update sent at the end of act, with the leases that are given until then, and reports whether there was room.
+func (p *peer) update(u *Update) bool {
+	p.c.followed = append(p.c.followed, p)
+	return p.link.SendUpdate(u)
 }
 
 // goTo sends a peer to the newest snapshot. One that has proved nothing yet has to join again.

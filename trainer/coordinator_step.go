@@ -11,12 +11,12 @@ import (
 	"github.com/reprise-ml/reprise/trainer/wire"
 )
 
-// act does what the Round wants done. The caller holds the lock.
+// act does what the Round wants done, and has updates sent that no lease went with. The caller holds the lock.
 func (c *Coordinator) act() {
 	for {
 		actions := c.round.Actions()
 		if len(actions) == 0 {
-			return
+			break
 		}
 		for _, a := range actions {
 			switch a := a.(type) {
@@ -37,6 +37,11 @@ func (c *Coordinator) act() {
 			}
 		}
 	}
+	for _, p := range c.followed {
+		p.link.Flush()
+	}
+	clear(c.followed)
+	c.followed = c.followed[:0]
 }
 
 // closeStep makes an update of the merged vector and sends it to everybody.

@@ -29,8 +29,10 @@ type Link interface {
 	// Send queues a message. On a closed link it does nothing.
 	Send(m wire.Message)
 	// SendUpdate queues an update and reports whether there was room: a receiver that has too many updates waiting for it gets
-	// none, and is to be sent a snapshot instead.
+	// none, and is to be sent a snapshot instead. It leaves with what is sent next, or with Flush: mostly a lease follows at once.
 	SendUpdate(u *Update) bool
+	// Flush sends what is queued, where SendUpdate was the last.
+	Flush()
 	// DropUpdates forgets updates that wait and of which nothing has been sent, with all messages that wait: before a snapshot.
 	DropUpdates()
 	// Close sends what is queued, then the refusal if there is one, and closes the connection.

@@ -72,6 +72,8 @@ func (p near) SendUpdate(u *Update) bool {
 	return !full
 }
 
+func (p near) Flush() {}
+
 func (p near) DropUpdates() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -479,8 +479,11 @@ func TestRoundTimedSpreads(t *testing.T) {
 		intake                float64
 		share                 float64 // of what they can compute, at least
 	}{
-		{1, 1, 200e-6, 0.98}, {100, 1, 200e-6, 0.95}, {1000, 1, 200e-6, 0.76},
-		{1, 2, 300e-6, 0.98}, {1000, 2, 300e-6, 0.84},
+		{1, 1, 200e-6, 0.98},
+		{100, 1, 200e-6, 0.95},
+		{1000, 1, 200e-6, 0.76},
+		{1, 2, 300e-6, 0.98},
+		{1000, 2, 300e-6, 0.84},
 	} {
 		s := newSimulation(t, Options{Timed: true, Seconds: 1})
 		s.round.options.Draw = func() float64 { return 0.999 }

@@ -80,7 +80,7 @@ func courseOf(ctx context.Context, n int, l load) (course, error) {
 		if err != nil {
 			return course{}, err
 		}
-		if k := len(now.Course); k > 0 && now.Course[k-1].Seconds >= l.length.Seconds() {
+		if k := len(now.Course); k > 1 && now.Course[k-1].Seconds >= l.length.Seconds() {
 			return course{Participants: n, Points: now.Course, Examples: now.Merged}, c.disperse()
 		}
 		if s.session.Summary().State == trainer.StateFailed {

@@ -18,11 +18,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"github.com/reprise-ml/reprise/fixtures"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/trainer"
 	"github.com/reprise-ml/reprise/trainer/wire"
-	"github.com/reprise-ml/reprise/trainer/ws"
 )
 
 const participantsVerb = "participants"
@@ -113,14 +114,18 @@ type simulation struct {
 	working, computed, merged, updates, checked, up, down atomic.Int64
 
 	mu   sync.Mutex
-	seen map[int64]*update // by step
+	last *update // the newest
 }
 
-// update is one whose digest was computed.
+// update is one as it first arrived. The participants share a machine with the server, which they would not do elsewhere: so it is decoded
+// and its digest is computed once, and the bytes of all others are compared with those that were found right.
 type update struct {
+	wire.Update
+	text []byte
+
+	mu     sync.RWMutex
+	packed []byte // as far as it has arrived
 	once   sync.Once
-	packed []byte
-	digest schema.Digest
 	err    error
 
 	examples     int64
@@ -141,7 +146,7 @@ func participants(ctx context.Context, arguments []string) error {
 		return err
 	}
 	debug.SetGCPercent(400) // what they take of the machine is the server's loss
-	s := &simulation{each: *each, seen: map[int64]*update{}}
+	s := &simulation{each: *each}
 	var err error
 	if *learn {
 		err = s.learn(ctx)
@@ -162,10 +167,6 @@ func participants(ctx context.Context, arguments []string) error {
 		}
 		s.proofs = append(s.proofs, a.digest)
 	}
-	dial, err := ws.Dialer("ws://"+*address, ws.ClientOptions{})
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var group sync.WaitGroup
@@ -173,10 +174,10 @@ func participants(ctx context.Context, arguments []string) error {
 	for k := range *n {
 		group.Go(func() {
 			dialling <- struct{}{}
-			c, err := dial(ctx)
+			p, err := dial(ctx, *address)
 			<-dialling
 			if err == nil {
-				err = s.take(ctx, c, k == 0, *learn && k == *n-1)
+				err = s.take(ctx, p, k == 0, *learn && k == *n-1)
 			}
 			if err != nil && ctx.Err() == nil {
 				cancel(fmt.Errorf("participant %d: %w", k, err))
@@ -230,116 +231,194 @@ func (s *simulation) learn(ctx context.Context) error {
 	return nil
 }
 
+// participant is one of them.
+type participant struct {
+	*peer
+	*simulation
+	first, tracks bool
+
+	update *update // on its way
+	got    int64   // of its bytes
+
+	computing sync.Mutex // one lease after the other
+}
+
 // take is one participation.
-func (s *simulation) take(ctx context.Context, c trainer.Connection, first, tracks bool) error {
-	defer c.Close()
+func (s *simulation) take(ctx context.Context, c *peer, first, tracks bool) error {
+	defer c.close()
 	hello := wire.Hello{Protocol: wire.Version, Role: wire.RoleWork, Family: "simulated", Workers: 1}
 	if tracks {
 		hello.Role = wire.RoleTrack
 	}
-	if err := c.Send(ctx, &hello, nil); err != nil {
+	if err := c.send(&hello, nil); err != nil {
 		return err
 	}
-	leases := make(chan *wire.Lease, 1024)
-	defer close(leases)
 	ctx, cancel := context.WithCancelCause(ctx)
+	var working sync.WaitGroup
+	defer working.Wait()
 	defer cancel(nil)
-	go func() {
-		for l := range leases {
-			if err := s.work(ctx, c, l); err != nil {
+	p := &participant{peer: c, simulation: s, first: first, tracks: tracks}
+	work := func(l *wire.Lease) {
+		working.Go(func() {
+			if err := p.work(ctx, l); err != nil {
 				cancel(err)
+				c.socket.Close()
 			}
-		}
-	}()
+		})
+	}
 	for {
-		m, packed, err := c.Receive(ctx)
+		err := p.receive(func(kind int, payload []byte) error {
+			if kind == websocket.BinaryMessage {
+				return p.piece(ctx, payload)
+			}
+			return p.text(payload, work)
+		})
 		if err != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
-		switch m := m.(type) {
-		case *wire.Welcome:
-			if m.Proof.Microbatches > int64(len(s.proofs)) || s.tracker != nil && m.Snapshot.Step >= 0 {
-				return fmt.Errorf("a proof of %d microbatches after step %d is asked for", m.Proof.Microbatches, m.Snapshot.Step)
-			}
-			proofs := slices.Repeat(s.proofs[:m.Proof.Microbatches], m.Proof.Rounds)
-			if err := c.Send(ctx, &wire.Ready{Step: m.Snapshot.Step, Proofs: proofs}, nil); err != nil {
-				return err
-			}
-			s.working.Add(1)
-		case *wire.Goto:
-			if err := c.Send(ctx, &wire.Ready{Step: m.Step}, nil); err != nil {
-				return err
-			}
-		case *wire.Lease:
-			leases <- m
-		case *wire.Update:
-			u, err := s.check(ctx, m, packed)
-			if err != nil {
-				return err
-			}
-			if tracks {
-				if err := s.tracker.update(ctx, m.Step, u.accumulators); err != nil {
-					return err
-				}
-			}
-			s.checked.Add(1)
-			s.down.Add(m.Bytes)
-			if first {
-				s.updates.Add(1)
-				s.merged.Add(u.examples)
-			}
-		case *wire.Set, *wire.Status:
-		default:
-			return fmt.Errorf("the server sent %s", m.Kind())
-		}
 	}
 }
 
-// check holds an update to its digest, and hands it to the replicas. The participants share a machine with the server, which they would
-// not do elsewhere: so it is computed once, and the bytes of all others are compared with those that were found right.
-func (s *simulation) check(ctx context.Context, m *wire.Update, packed []byte) (*update, error) {
-	s.mu.Lock()
-	u := s.seen[m.Step]
-	if u == nil {
-		u = &update{}
-		s.seen[m.Step] = u
-		delete(s.seen, m.Step-8)
+// text handles a message.
+func (p *participant) text(text []byte, work func(*wire.Lease)) error {
+	if u := p.known(text); u != nil {
+		p.update, p.got = u, 0
+		return nil
 	}
-	s.mu.Unlock()
-	u.once.Do(func() { u.err = s.open(ctx, u, m, packed) })
-	switch {
-	case u.err != nil:
-		return nil, u.err
-	case u.digest != m.Digest || !bytes.Equal(u.packed, packed):
-		return nil, fmt.Errorf("update %d has another digest than it says", m.Step)
-	}
-	return u, nil
-}
-
-// open is what the first to receive an update does.
-func (s *simulation) open(ctx context.Context, u *update, m *wire.Update, packed []byte) error {
-	v, err := wire.Open(s.section, packed, s.section.MaxMicrobatches)
+	m, err := wire.Decode(text)
 	if err != nil {
 		return err
 	}
+	switch m := m.(type) {
+	case *wire.Welcome:
+		if m.Proof.Microbatches > int64(len(p.proofs)) || p.tracker != nil && m.Snapshot.Step >= 0 {
+			return fmt.Errorf("a proof of %d microbatches after step %d is asked for", m.Proof.Microbatches, m.Snapshot.Step)
+		}
+		if err := p.send(&wire.Ready{Step: m.Snapshot.Step, Proofs: slices.Repeat(p.proofs[:m.Proof.Microbatches], m.Proof.Rounds)}, nil); err != nil {
+			return err
+		}
+		p.working.Add(1)
+	case *wire.Goto:
+		return p.send(&wire.Ready{Step: m.Step}, nil)
+	case *wire.Lease:
+		work(m)
+	case *wire.Update:
+		p.update, p.got = p.meet(m, text), 0
+	case *wire.Set, *wire.Status:
+	default:
+		return fmt.Errorf("the server sent %s", m.Kind())
+	}
+	return nil
+}
+
+// known is the newest update, if that is its text.
+func (s *simulation) known(text []byte) *update {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil && bytes.Equal(s.last.text, text) {
+		return s.last
+	}
+	return nil
+}
+
+// meet notes an update that may be new.
+func (s *simulation) meet(m *wire.Update, text []byte) *update {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last != nil && bytes.Equal(s.last.text, text) {
+		return s.last
+	}
+	u := &update{Update: *m, text: bytes.Clone(text)}
+	if s.last == nil || s.last.Step < m.Step {
+		s.last = u
+	}
+	return u
+}
+
+// piece handles a part of an update.
+func (p *participant) piece(ctx context.Context, message []byte) error {
+	u := p.update
+	h, err := wire.ReadHeader(message)
+	if err != nil {
+		return err
+	}
+	piece := message[wire.HeaderSize:]
+	if u == nil || h.Vector != wire.VectorUpdate || h.ID != uint32(u.Step) || h.Offset != p.got || p.got+int64(len(piece)) > u.Bytes {
+		return fmt.Errorf("a piece came that belongs to no update: %v", h)
+	}
+	if !u.holds(h.Offset, piece) {
+		return fmt.Errorf("update %d differs from what another participant was sent", u.Step)
+	}
+	p.got += int64(len(piece))
+	if p.got < u.Bytes {
+		return nil
+	}
+	p.update = nil
+	if u.once.Do(func() { u.err = p.open(ctx, u) }); u.err != nil {
+		return u.err
+	}
+	if p.tracks {
+		if err := p.tracker.update(ctx, u.Step, u.accumulators); err != nil {
+			return err
+		}
+	}
+	p.checked.Add(1)
+	p.down.Add(u.Bytes)
+	if p.first {
+		p.updates.Add(1)
+		p.merged.Add(u.examples)
+	}
+	return nil
+}
+
+// holds compares a piece with what has arrived, or adds it.
+func (u *update) holds(offset int64, piece []byte) bool {
+	there := func() []byte {
+		return u.packed[min(offset, int64(len(u.packed))):min(offset+int64(len(piece)), int64(len(u.packed)))]
+	}
+	u.mu.RLock()
+	known := there()
+	u.mu.RUnlock()
+	if len(known) == 0 {
+		u.mu.Lock()
+		if known = there(); len(known) == 0 {
+			u.packed = append(u.packed, piece...)
+			known = piece
+		}
+		u.mu.Unlock()
+	}
+	return bytes.Equal(known, piece)
+}
+
+// open is what the first to have received an update does: it holds it to its digest, and hands it to the replicas.
+func (s *simulation) open(ctx context.Context, u *update) error {
+	v, err := wire.Open(s.section, u.packed, s.section.MaxMicrobatches)
+	if err != nil {
+		return err
+	}
+	if v.Digest != u.Digest {
+		return fmt.Errorf("update %d has another digest than it says", u.Step)
+	}
 	accumulators := make([]byte, s.section.Regions[schema.RegionAccumulators].Size)
 	v.Unpack(accumulators)
-	u.digest, u.packed, u.examples = v.Digest, packed, examples(s.section, accumulators)
+	u.examples = examples(s.section, accumulators)
 	if s.tracker != nil {
 		u.accumulators = accumulators
 	}
-	return s.source.update(ctx, m.Step, accumulators)
+	return s.source.update(ctx, u.Step, accumulators)
 }
 
 // work waits, and answers.
-func (s *simulation) work(ctx context.Context, c trainer.Connection, l *wire.Lease) error {
-	began, took := time.Now(), time.Duration(l.End-l.First)*s.each
+func (p *participant) work(ctx context.Context, l *wire.Lease) error {
+	p.computing.Lock()
+	defer p.computing.Unlock()
+	began, took := time.Now(), time.Duration(l.End-l.First)*p.each
 	if l.Step == 0 {
 		took = 0 // whoever came first has all of it, while the session is paused; it tells nothing about its speed
 	}
-	a, err := s.source.vector(ctx, l.Step, l.First, l.End)
+	a, err := p.source.vector(ctx, l.Step, l.First, l.End)
 	if errors.Is(err, errLate) {
-		return c.Send(ctx, &wire.Failed{Lease: l.Lease, Reason: wire.ReasonData, Message: err.Error()}, nil)
+		return p.send(&wire.Failed{Lease: l.Lease, Reason: wire.ReasonData, Message: err.Error()}, nil)
 	}
 	if err != nil {
 		return err
@@ -350,10 +429,10 @@ func (s *simulation) work(ctx context.Context, c trainer.Connection, l *wire.Lea
 	case <-time.After(took - time.Since(began)):
 	}
 	r := &wire.Result{Lease: l.Lease, Digest: a.digest, Bytes: int64(len(a.packed)), Seconds: took.Seconds()}
-	if err := c.Send(ctx, r, a.packed); err != nil {
+	if err := p.send(r, a.packed); err != nil {
 		return err
 	}
-	s.computed.Add(l.End - l.First)
-	s.up.Add(r.Bytes)
+	p.computed.Add(l.End - l.First)
+	p.up.Add(r.Bytes)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -76,8 +77,20 @@ func power(ctx context.Context, arguments []string) ([]measured, error) {
 	f.DurationVar(&l.microbatch, "microbatch", 20*time.Millisecond, "time that a participant takes for a microbatch")
 	f.DurationVar(&l.warmUp, "warm-up", 6*time.Second, "before each is measured")
 	f.DurationVar(&l.length, "length", 12*time.Second, "how long each is measured")
+	profile := f.String("profile", "", "file for a profile of the server's process, of all of them together")
 	if err := f.Parse(arguments); err != nil {
 		return nil, err
+	}
+	if *profile != "" {
+		file, err := os.Create(*profile)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return nil, err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	var all []measured
 	for text := range strings.SplitSeq(*counts, ",") {

@@ -140,13 +140,14 @@ func walk(section *schema.EngineSection, packed []byte, microbatches int64, do f
 			case s.Combine == schema.CombineMax && or&1 != 0:
 				return wrong, invalidValue(s, first, "its block has a negative value")
 			}
-			// 2·most ≥ zigzag(v) is |v| ≤ most; a narrow block need not be looked through.
-			if bits.Len32(or) >= bits.Len32(2*most) {
-				for k := range n {
-					if v := binary.LittleEndian.Uint32(plain[4*k:]); zigzag(v) > 2*most {
-						return wrong, invalidValue(s, first+k, "%d is impossible: %d microbatches reach %d at most", int32(v), microbatches, most)
-					}
+			// A narrow block need not be looked through.
+			if bits.Len32(or) >= bits.Len32(2*most) && !within(plain, most) {
+				at := 0
+				for within(plain[4*at:4*at+4], most) {
+					at++
 				}
+				v := int32(binary.LittleEndian.Uint32(plain[4*at:]))
+				return wrong, invalidValue(s, first+at, "%d is impossible: %d microbatches reach %d at most", v, microbatches, most)
 			}
 			h.Write(plain)
 			do(s, first, plain)
@@ -157,6 +158,26 @@ func walk(section *schema.EngineSection, packed []byte, microbatches int64, do f
 		return wrong, schema.Invalidf("vector", "", "%d bytes follow its end", len(rest))
 	}
 	return sum(h), nil
+}
+
+// within reports whether no value is beyond ±most.
+func within(plain []byte, most uint32) bool {
+	// −most ≤ v ≤ most is 0 ≤ v + most ≤ 2·most, and what is below becomes the greatest.
+	shifted := func(b []byte) uint32 { return binary.LittleEndian.Uint32(b) + most }
+	for ; len(plain) >= 32; plain = plain[32:] {
+		p := (*[32]byte)(plain)
+		a, b := max(shifted(p[0:]), shifted(p[4:])), max(shifted(p[8:]), shifted(p[12:]))
+		c, d := max(shifted(p[16:]), shifted(p[20:])), max(shifted(p[24:]), shifted(p[28:]))
+		if max(max(a, b), max(c, d)) > 2*most {
+			return false
+		}
+	}
+	for ; len(plain) >= 4; plain = plain[4:] {
+		if shifted(plain) > 2*most {
+			return false
+		}
+	}
+	return true
 }
 
 // nextBlock finds the values of the block that begins at a value of a segment, and where rest begins.

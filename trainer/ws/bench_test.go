@@ -208,7 +208,7 @@ func BenchmarkBroadcast(b *testing.B) {
 	for b.Loop() {
 		u := newUpdate(step, packed)
 		for _, m := range members {
-			if !m.link.SendUpdate(u) {
+			if !m.update(u) {
 				b.Fatal("no room")
 			}
 		}

@@ -23,6 +23,7 @@ const maxHeld = 64
 type connection struct {
 	server *Server
 	socket *websocket.Conn
+	out    *corked         // below it
 	ctx    context.Context // ends with the connection
 	cancel context.CancelCauseFunc
 	writer sync.WaitGroup
@@ -37,6 +38,7 @@ type connection struct {
 
 	mu             sync.Mutex
 	queue          []outgoing
+	written        int   // of the queue: what out has, at its beginning
 	waitingText    int   // bytes of texts in the queue
 	waitingUpdates int   // in the queue
 	waitingBytes   int64 // of these
@@ -46,6 +48,7 @@ type connection struct {
 	ending         bool // nothing more is taken to be sent
 	broken         bool // the socket is closed
 	cause          error
+	settled        chan struct{} // closed when nothing is left to be sent, where somebody waits for that
 	lingerUntil    time.Time
 	leases         map[int64]outstanding
 	states         int // that the peer was told to install: the first, and one for each snapshot
@@ -66,8 +69,8 @@ type outstanding struct {
 	state int // how many states the peer had been told to install
 }
 
-func newConnection(s *Server, socket *websocket.Conn) *connection {
-	c := &connection{server: s, socket: socket}
+func newConnection(s *Server, socket *websocket.Conn, out *corked) *connection {
+	c := &connection{server: s, socket: socket, out: out}
 	c.ctx, c.cancel = context.WithCancelCause(s.ctx)
 	return c
 }
@@ -139,6 +142,7 @@ func (c *connection) tell(err error) {
 	} else if bad, ok := errors.AsType[*schema.Invalid](err); ok {
 		c.refuse(protocolError(bad.Error()))
 	} else {
+		c.settle()
 		c.fail(err)
 	}
 }

@@ -42,7 +42,7 @@ func TestConversation(t *testing.T) {
 			t.Fatalf("the vector of %d bytes differs", size)
 		}
 		u := newUpdate(int64(k), packed)
-		if !m.link.SendUpdate(u) {
+		if !m.update(u) {
 			t.Fatal("no room")
 		}
 		m.link.Send(&wire.Checkpoint{Step: int64(k)})
@@ -190,7 +190,7 @@ func TestDropUpdates(t *testing.T) {
 	packed := random(2 << 20)
 	// The peer does not read: what it has been sent fills its socket's buffers, the rest waits.
 	step := int64(0)
-	for ; m.link.SendUpdate(newUpdate(step, packed)); step++ {
+	for ; m.update(newUpdate(step, packed)); step++ {
 		time.Sleep(time.Millisecond)
 	}
 	m.link.DropUpdates()
@@ -232,7 +232,7 @@ func TestCatchingUp(t *testing.T) {
 	c, m := join(t, h, s.url, ws.ClientOptions{})
 	packed := random(100_000)
 	for step := range int64(many) {
-		if !m.link.SendUpdate(newUpdate(step, packed)) {
+		if !m.update(newUpdate(step, packed)) {
 			t.Fatalf("no room for update %d", step)
 		}
 	}
@@ -326,7 +326,7 @@ func TestLongTransfers(t *testing.T) {
 	packed := random(4 << 20)
 	for k := range int64(3) {
 		m.link.Send(train(k))
-		if !m.link.SendUpdate(newUpdate(k, packed)) {
+		if !m.update(newUpdate(k, packed)) {
 			t.Fatal("no room")
 		}
 	}

@@ -1,6 +1,9 @@
 package ws
 
-import "time"
+import (
+	"net"
+	"time"
+)
 
 // Impatient makes the server lose its patience soon, so that tests need not wait.
 func (s *Server) Impatient(ping, silence, slack time.Duration) {
@@ -31,3 +34,15 @@ func (s *Server) Held() (connections int, updates int64, idle bool) {
 	}
 	return connections, updates, idle
 }
+
+// Corked is a socket that waits, for tests.
+type Corked struct{ *corked }
+
+// NewCorked makes one.
+func NewCorked(below net.Conn) Corked { return Corked{&corked{Conn: below}} }
+
+// Waiting is how much waits, in bytes.
+func (c Corked) Waiting() int64 { return c.waiting() }
+
+// Flush writes it.
+func (c Corked) Flush() error { return c.flush() }

@@ -196,10 +196,10 @@ func TestPeerThatReadsNothing(t *testing.T) {
 	const steps = 50
 	for step := range int64(steps) {
 		u := newUpdate(step, packed)
-		if !bad.link.SendUpdate(u) {
+		if !bad.update(u) {
 			refused++
 		}
-		if !m.link.SendUpdate(u) {
+		if !m.update(u) {
 			t.Fatal("the other has no room")
 		}
 		if got, data := receive[*wire.Update](t, c); got.Step != step || !bytes.Equal(data, packed) {
@@ -213,7 +213,7 @@ func TestPeerThatReadsNothing(t *testing.T) {
 		t.Errorf("left with %v", err)
 	}
 	_ = deaf
-	if refused == 0 && bad.link.SendUpdate(newUpdate(steps, packed)) == false {
+	if refused == 0 && bad.update(newUpdate(steps, packed)) == false {
 		t.Error("no update was refused, and a closed link refuses")
 	}
 }
@@ -227,10 +227,10 @@ func TestSlowReadersAreLetGo(t *testing.T) {
 	_, second := joinRaw(t, h, s.url)
 	// Neither reads. Each would hold updates of its own.
 	for step := range int64(3) {
-		first.link.SendUpdate(newUpdate(step, packed))
+		first.update(newUpdate(step, packed))
 	}
 	for step := range int64(3) {
-		second.link.SendUpdate(newUpdate(3+step, packed))
+		second.update(newUpdate(3+step, packed))
 	}
 	if err := wait(t, "the end of the first", first.left); err == nil || !strings.Contains(err.Error(), "too slowly") {
 		t.Errorf("left with %v", err)

@@ -86,12 +86,20 @@ func (c *connection) SendUpdate(u *trainer.Update) bool {
 	c.waitingBytes += e.bytes
 	c.queue = append(c.queue, outgoing{update: e})
 	oldest := c.server.updates.hold(e)
-	c.kick()
 	c.mu.Unlock()
 	if oldest > 0 {
 		c.server.letGo(oldest)
 	}
 	return true
+}
+
+// Flush implements trainer.Link.
+func (c *connection) Flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) > 0 {
+		c.kick()
+	}
 }
 
 // DropUpdates implements trainer.Link.
@@ -103,11 +111,11 @@ func (c *connection) DropUpdates() {
 	}
 }
 
-// drop empties the queue but for an update that has been begun. The caller holds mu.
+// drop empties the queue but for what has been written, and an update that has been begun. The caller holds mu.
 func (c *connection) drop() {
-	kept := 0
-	if len(c.queue) > 0 && c.queue[0].sent > 0 {
-		kept = 1
+	kept := c.written
+	if kept < len(c.queue) && c.queue[kept].sent > 0 {
+		kept++
 	}
 	for _, o := range c.queue[kept:] {
 		c.forget(o)
@@ -197,7 +205,7 @@ func (c *connection) kick() {
 	}
 }
 
-// write sends until nothing waits. Pings and pongs go between the pieces of vectors.
+// write sends until nothing waits, what comes together at once. Pings and pongs go between the pieces of vectors.
 func (c *connection) write() {
 	for {
 		c.mu.Lock()
@@ -216,66 +224,110 @@ func (c *connection) write() {
 			c.mu.Unlock()
 			c.control(websocket.PingMessage, nil)
 			continue
-		case len(c.queue) == 0:
+		case len(c.queue) == 0 && c.out.waiting() == 0:
 			c.writing = false
 			c.queue = nil // an idle connection keeps no room for messages
+			c.settleLocked()
 			c.mu.Unlock()
 			return
+		case len(c.queue) == c.written:
+			c.mu.Unlock()
+			c.flush()
+			continue
 		}
-		first := &c.queue[0]
-		o := *first
-		last := o.update == nil || o.sent+1 == len(o.update.messages)
-		if last && o.update == nil {
-			c.pop()
+		next := &c.queue[c.written]
+		o := *next
+		if o.update == nil || o.sent+1 == len(o.update.messages) {
+			c.written++
 		} else {
-			first.sent++
+			next.sent++
 		}
 		c.mu.Unlock()
 		c.send(o)
-		if last && o.update != nil {
-			c.mu.Lock()
-			if !c.broken {
-				c.pop()
-			}
-			c.mu.Unlock()
+		if c.out.waiting() >= wire.PieceSize {
+			c.flush()
 		}
 	}
-}
-
-// pop takes the first out of the queue. The caller holds mu.
-func (c *connection) pop() {
-	c.forget(c.queue[0])
-	c.queue[0] = outgoing{}
-	c.queue = c.queue[1:]
 }
 
 // send writes the next message of what waits.
 func (c *connection) send(o outgoing) {
-	t := &c.server.timing
 	var err error
 	switch {
 	case o.end != nil:
 		c.control(websocket.CloseMessage, websocket.FormatCloseMessage(o.end.code, o.end.cause))
+		c.flush()
 		c.mu.Lock()
-		c.lingerUntil = time.Now().Add(t.linger)
+		c.lingerUntil = time.Now().Add(c.server.timing.linger)
 		readBy(c.socket, c.lingerUntil)
 		c.mu.Unlock()
 		return
 	case o.update != nil:
-		writeBy(c.socket, time.Now().Add(t.transfer(o.update.size(o.sent))))
+		c.out.keep(true)
 		err = c.socket.WritePreparedMessage(o.update.messages[o.sent])
+		c.out.keep(false)
 	default:
-		writeBy(c.socket, time.Now().Add(t.transfer(int64(len(o.text)))))
 		err = c.socket.WriteMessage(websocket.TextMessage, o.text)
 	}
 	if err != nil {
+		c.unsendable(err)
+	}
+}
+
+// unsendable ends the connection where the library takes no more: it has sent its last word, which may wait still.
+func (c *connection) unsendable(err error) {
+	c.flush()
+	c.fail(err)
+}
+
+// flush hands what was written to the system, which must get rid of it in time. Until then it counts as waiting.
+func (c *connection) flush() {
+	writeBy(c.out.Conn, time.Now().Add(c.server.timing.transfer(c.out.waiting())))
+	if err := c.out.flush(); err != nil {
 		c.fail(slowWrite(err))
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.broken {
+		return
+	}
+	for k := range c.queue[:c.written] {
+		c.forget(c.queue[k])
+		c.queue[k] = outgoing{}
+	}
+	c.queue, c.written = c.queue[c.written:], 0
+}
+
+// settle waits a moment until all is sent: the library answers a close frame, and what is no frame, while it reads.
+func (c *connection) settle() {
+	const moment = time.Second
+	settled := make(chan struct{})
+	c.mu.Lock()
+	if c.broken {
+		c.mu.Unlock()
+		return
+	}
+	c.settled = settled
+	c.kick()
+	c.mu.Unlock()
+	select {
+	case <-settled:
+	case <-time.After(moment):
+	}
+}
+
+// settleLocked tells whoever waits in settle. The caller holds mu.
+func (c *connection) settleLocked() {
+	if c.settled != nil {
+		close(c.settled)
+		c.settled = nil
 	}
 }
 
 func (c *connection) control(kind int, data []byte) {
-	if err := c.socket.WriteControl(kind, data, time.Now().Add(c.server.timing.slack)); err != nil {
-		c.fail(slowWrite(err))
+	if err := c.socket.WriteControl(kind, data, time.Time{}); err != nil {
+		c.unsendable(err)
 	}
 }
 
@@ -308,7 +360,8 @@ func (c *connection) failLocked(err error) {
 	for _, o := range c.queue {
 		c.forget(o)
 	}
-	c.queue = nil
+	c.queue, c.written = nil, 0
+	c.settleLocked()
 	c.cancel(c.cause)
 	c.socket.NetConn().Close()
 }

@@ -130,11 +130,13 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, host trainer.Host
 		return
 	}
 	defer s.admission.leave()
-	socket, err := s.upgrader.Upgrade(w, r, nil)
+	below := &corker{ResponseWriter: w}
+	socket, err := s.upgrader.Upgrade(below, r, nil)
 	if err != nil {
 		return // it has answered
 	}
-	c := newConnection(s, socket)
+	below.socket.open = false
+	c := newConnection(s, socket, below.socket)
 	if !s.register(c) {
 		socket.Close()
 		return

@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"net"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -36,4 +37,4 @@ func (t *timing) transfer(bytes int64) time.Duration {
 
 func readBy(s *websocket.Conn, at time.Time) { _ = s.SetReadDeadline(at) }
 
-func writeBy(s *websocket.Conn, at time.Time) { _ = s.SetWriteDeadline(at) }
+func writeBy(s net.Conn, at time.Time) { _ = s.SetWriteDeadline(at) }

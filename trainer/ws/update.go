@@ -20,14 +20,6 @@ type encodedUpdate struct {
 	number  int64
 }
 
-// size is that of the message, in bytes.
-func (e *encodedUpdate) size(message int) int64 {
-	if message == 0 {
-		return wire.MaxText
-	}
-	return wire.PieceSize
-}
-
 func encodeUpdate(u *trainer.Update) any {
 	e := &encodedUpdate{bytes: int64(len(u.Packed))}
 	add := func(kind int, message []byte) {

@@ -85,6 +85,12 @@ func (m *member) Vector(r *wire.Result, packed []byte) error {
 	return nil
 }
 
+// update sends an update alone.
+func (m *member) update(u *trainer.Update) bool {
+	defer m.link.Flush()
+	return m.link.SendUpdate(u)
+}
+
 func (m *member) Left(err error) { m.left <- err }
 
 func welcome() *wire.Welcome {
