@@ -10,8 +10,6 @@ const (
 	// timedGrace is how much longer than its time a timed step waits for results that are under way, and timedEarly how much
 	// earlier it ends when nothing is, both as parts of the time.
 	timedGrace, timedEarly = 0.25, 0.2
-	// timedUse is the part of a timed step's time that leases are sized for.
-	timedUse = 0.95
 	// timedAgain is the part of it that must be left for whoever has answered to be given more: that is another vector to send and to merge.
 	timedAgain = 0.25
 	// timedSpread bounds the part of it over which results are made to arrive.
@@ -28,7 +26,7 @@ func (r *Round) dealTimed(now time.Duration, idle []*member) {
 	late := r.overdue(now)
 	apart := min(r.intake.each, r.options.Seconds*timedSpread/float64(len(idle)))
 	for i, m := range idle {
-		most := (t.deadline - now).Seconds() - r.options.Seconds*(1-timedUse) - m.delay(now)
+		most := (t.deadline - now).Seconds() - m.delay(now)
 		left := most - apart*float64(len(idle)-1-i)
 		n := int64(1)
 		if rate := m.rate[t.Kind]; rate > 0 {
@@ -54,7 +52,7 @@ func (r *Round) overdue(now time.Duration) bool { return now >= r.task.deadline 
 
 // timeLeft reports whether anybody could be given anything in what is left of a timed step.
 func (r *Round) timeLeft(now time.Duration) bool {
-	return r.overdue(now) || now < r.task.deadline-seconds(r.options.Seconds*(1-timedUse))
+	return r.overdue(now) || now < r.task.deadline
 }
 
 // intake measures how fast results are taken in when they come faster than that.
