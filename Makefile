@@ -167,6 +167,8 @@ web/bench/peers/node_modules: web/bench/peers/package-lock.json
 	cd web/bench/peers && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# With libopenblas0-serial, which comes with python3-torch here, PyTorch's dense layers are many times faster. Where PyTorch is there
+# without it, the table says how fast its products of matrices are.
 .PHONY: bench-peers
 bench-peers: browsers web/node_modules web/bench/peers/node_modules ## training and inference beside TensorFlow.js, ConvNetJS and PyTorch, in bin/bench/peers.md
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || \

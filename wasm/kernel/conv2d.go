@@ -147,6 +147,7 @@ func (d conv2d) Place(n *graph.Node, _ Layout, t Tile) Placement {
 			p.Partial = (weights+n.Shape[2])*16 + 3*16
 		} else {
 			p.Partial = n.Shape[2]*16 + 3*16 // of the bias
+			_, _, p.Scratch = wholeMemory(w, n.Shape[2], 4*t.Lanes)
 		}
 		return p
 	}

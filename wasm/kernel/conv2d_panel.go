@@ -121,15 +121,20 @@ func (p positions) each(c *code, w window, i, j, group local, groups, vectors, i
 	c.Release(y, x, in, out, image, position)
 }
 
-// live is the range of kernel elements that meet the image at any output.
+// meets reports whether element i of the kernel sees the image at any output: 0 ≤ o·stride + i − before < size.
+func (w axis) meets(i int) bool {
+	first := max(0, (w.before-i+w.stride-1)/w.stride)
+	last := w.size - 1 + w.before - i
+	return last >= 0 && first <= min(last/w.stride, w.out-1)
+}
+
+// live is the range of the kernel's k elements that see the image at any output.
 func (w axis) live(k int) (first, end int) {
-	first, end = k, 0
-	for i := range k {
-		for o := range w.out {
-			if at := o*w.stride + i - w.before; at >= 0 && at < w.size {
-				first, end = min(first, i), i+1
-			}
-		}
+	for first < k && !w.meets(first) {
+		first++
+	}
+	for end = k; end > first && !w.meets(end-1); {
+		end--
 	}
 	return first, end
 }

@@ -225,6 +225,9 @@ function write(
     line(["---", ...names.map(() => "---:")]),
     ...systems.map((s) => line([s, ...names.map((n) => times(what, n.name, speeds[s]?.[n.name] ?? {}) ?? "")])),
   ];
+  const versions = Object.fromEntries(
+    systems.map((s) => [s, Object.values(speeds[s] ?? {}).find((speed) => speed.version)?.version]),
+  );
   const inferring = done.filter((n) => n.infer);
   const text = [
     "# Our engines beside others",
@@ -264,12 +267,16 @@ function write(
         ]
       : []),
     "",
+    `Versions: ${Object.entries(versions)
+      .filter(([, version]) => version)
+      .map(([system, version]) => `${system} ${version}`)
+      .join("; ")}.`,
+    "",
     ...failures.map((f, i) => `${i + 1}. ${f}`),
     ...Object.entries(missing).map(([name, why]) => `- ${name} is missing: ${why}`),
   ].join("\n");
   mkdirSync(out as string, { recursive: true });
   writeFileSync(join(out as string, "peers.md"), `${text}\n`);
-  const versions = Object.fromEntries(systems.map((s) => [s, Object.values(speeds[s] ?? {})[0]?.version]));
   const document = {
     processor: cpus()[0]?.model,
     at: new Date().toISOString(),
