@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -181,6 +182,46 @@ func TestReadRefuses(t *testing.T) {
 				t.Errorf("got %v, want %q in a *schema.Invalid", err, test.want)
 			}
 		})
+	}
+}
+
+// Files that would take more memory than they have bytes, or that say other sizes than they have.
+func TestONNXLimits(t *testing.T) {
+	relu := func(n mt.Node) []byte {
+		n.Op, n.Output = "Relu", "y"
+		return mt.ONNX("x", []int{0, 4}, "y", nil, n)
+	}
+	for name, test := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"a giant tensor":      {mt.ONNX("x", []int{0, 4}, "y", []mt.Array{{Name: "w", Shape: []int{1 << 40, 1 << 20}}}), `tensor "w" has 0 bytes, which are not those of its shape`},
+		"a negative tensor":   {mt.ONNX("x", []int{0, 4}, "y", []mt.Array{{Name: "w", Shape: []int{-4, -1}, Values: make([]float32, 4)}}), "which are not those of its shape"},
+		"a tensor cut short":  {mt.ONNX("x", []int{0, 4}, "y", []mt.Array{{Name: "w", Shape: []int{5}, Values: make([]float32, 4)}}), "has 16 bytes, which are not those of its shape [5]"},
+		"too many dimensions": {mt.ONNX("x", []int{0, 4}, "y", []mt.Array{{Name: "w", Shape: make([]int, 9)}}), "a list has more than 8 numbers"},
+		"a giant input":       {mt.ONNX("x", []int{0, 1 << 30, 1 << 30, 1 << 30}, "y", nil), "which is too large"},
+		"too many inputs":     {relu(mt.Node{Name: "it", Inputs: make([]string, 5000)}), "more than 4096 inputs"},
+		"a long list":         {relu(mt.Node{Inputs: []string{"x"}, Attributes: attributes{"axes": make([]int, 100)}}), "a list has more than 64 numbers"},
+		"a long name":         {relu(mt.Node{Name: strings.Repeat("n", 5000), Inputs: []string{"x"}}), "a name has 5000 bytes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := modelfile.Read("model", test.file)
+			if _, ok := errors.AsType[*schema.Invalid](err); !ok || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q in a *schema.Invalid", err, test.want)
+			}
+		})
+	}
+	// What doubles with every node ends at the size of a file.
+	var nodes []mt.Node
+	for k, in := range strings.Split(strings.Repeat("x", 40), "") {
+		from := fmt.Sprint(in, k)
+		if k == 0 {
+			from = "x"
+		}
+		nodes = append(nodes, mt.Node{Op: "Concat", Inputs: []string{from, from}, Output: fmt.Sprint("x", k+1), Attributes: attributes{"axis": 1}})
+	}
+	if _, err := modelfile.Read("model", mt.ONNX("x", []int{0, 2, 3, 3}, "x40", nil, nodes...)); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Error(err)
 	}
 }
 
