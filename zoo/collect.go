@@ -42,8 +42,12 @@ type CollectOptions struct {
 // A store that cannot be swept, or does not know all of its names, is ErrUnsupported.
 func Collect(ctx context.Context, s Store, opts CollectOptions) (schema.CollectReport, error) {
 	sweeper, ok := s.(Sweeper)
+	if _, scoped := s.(Scoped); scoped && !ok {
+		return schema.CollectReport{}, fmt.Errorf("collecting garbage: %w: a registry tells neither which blobs it has nor since when, and collects its own; "+
+			"run its collector where it runs, which for a Reprise server is: reprise gc --store with the server's own store", ErrUnsupported)
+	}
 	if !ok {
-		return schema.CollectReport{}, fmt.Errorf("collecting garbage: %w: it is read-only, or a registry, which collects its own", ErrUnsupported)
+		return schema.CollectReport{}, fmt.Errorf("collecting garbage: %w: the store is read-only", ErrUnsupported)
 	}
 	if c := s.Capabilities(); !c.Catalogue || c.PartialCatalogue {
 		return schema.CollectReport{}, fmt.Errorf("collecting garbage: %w: it does not know all of its names", ErrUnsupported)

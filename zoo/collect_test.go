@@ -130,7 +130,8 @@ func TestCollectRefuses(t *testing.T) {
 		is    func(error) bool
 		says  string
 	}{
-		{"a store that cannot be swept", struct{ zoo.Store }{s}, 0, isUnsupported, "or a registry"},
+		{"a store that cannot be swept", struct{ zoo.Store }{s}, 0, isUnsupported, "read-only"},
+		{"a registry", registryLike{s}, 0, isUnsupported, "run its collector where it runs"},
 		{"a store that does not know its names", nameless{s}, 0, isUnsupported, "all of its names"},
 		{"no grace", s, time.Minute, isInvalid, "too short"},
 	} {
@@ -309,3 +310,9 @@ func TestFsckFollowsWhatIsAbout(t *testing.T) {
 		t.Errorf("another name: %+v, %v", report, err)
 	}
 }
+
+// registryLike keeps blobs by name, and cannot be swept.
+type registryLike struct{ zoo.Store }
+
+// BlobsOf implements zoo.Scoped.
+func (r registryLike) BlobsOf(string) zoo.Blobs { return r.Store }

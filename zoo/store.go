@@ -169,7 +169,8 @@ type BlobDeleter interface {
 // TagDeleter can take back a tag.
 type TagDeleter interface {
 	// DeleteTag removes the tag if it points to old now. Otherwise it changes nothing and returns ErrTagMoved, in an error that
-	// names where the tag is, or ErrNotFound if there is no such tag.
+	// names where the tag is, or ErrNotFound if there is no such tag. A registry that deletes no tags is ErrUnsupported; where
+	// Capabilities promise no conditional writes, a move at the same moment may be lost.
 	DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error
 }
 

@@ -68,6 +68,14 @@ func TagOf(file string) (string, bool) {
 	return tag, ok && schema.CheckTag(tag) == nil
 }
 
+// DeletedTag is the document that a deleted tag leaves where a place decides writes by a condition, but not deletions.
+const DeletedTag = "{}"
+
+// IsDeletedTag reports whether a document of that many bytes is DeletedTag: every entry is longer.
+func IsDeletedTag(p string, size int64) bool {
+	return size == int64(len(DeletedTag)) && strings.HasPrefix(p, RefsPath+"/") && path.Base(path.Dir(p)) == path.Base(TagsPath(""))
+}
+
 // NameOf reads the name from the path of a version's or tag's entry.
 func NameOf(entryPath string) string {
 	return strings.TrimPrefix(path.Dir(path.Dir(entryPath)), RefsPath+"/")

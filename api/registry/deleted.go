@@ -13,12 +13,21 @@ import (
 )
 
 // deleteManifest answers DELETE of a tag, or of a manifest with all of its tags. What is published stays: a name with a version
-// is not touched.
+// is not touched. With If-Match a tag goes only if it is where the client saw it.
 func (r *Registry) deleteManifest(c *gin.Context, p place) error {
 	ctx := c.Request.Context()
 	e, _, err := r.find(ctx, p.name, p.last)
 	if err != nil {
 		return err
+	}
+	if c.GetHeader("If-Match") != "" {
+		target, err := readTarget(c.Request, p.last)
+		if err == nil {
+			err = zoo.Untag(p.name, p.last, e.Digest, target.seen)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	versions, err := r.store.Versions(ctx, p.name)
 	if err != nil {

@@ -43,7 +43,7 @@ func TestGC(t *testing.T) {
 	d.done("verify", "small")
 	d.refused(exitInvalid, []string{"too short", "--grace 1h"}, "gc", "--grace", "1s")
 	d.done("export", "--all", "-o", d.path("x.tar"))
-	d.refused(exitFailed, []string{"collects its own"}, "gc", "--store", d.path("x.tar"))
+	d.refused(exitFailed, []string{"read-only"}, "gc", "--store", d.path("x.tar"))
 
 	d.done("fsck", "--write-index")
 	index, err := os.ReadFile(filepath.Join(store, zoo.IndexPath))

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +23,9 @@ import (
 
 // childRoot tells this test binary to be a publisher in that directory instead of running tests.
 const childRoot = "REPRISE_TEST_CHILD_ROOT"
+
+// childAsks makes a publisher wait for a byte before each write, so that it can be killed inside one.
+const childAsks = "REPRISE_TEST_CHILD_ASKS"
 
 // childName is the name under which a publisher publishes.
 const childName = "REPRISE_TEST_CHILD_NAME"
@@ -49,7 +53,14 @@ func child(root, name string) error {
 		fmt.Fprintln(out, words...)
 		return out.Flush() // an error is a parent that is gone
 	}
-	s, err := create(disk{root: root, before: func(op, rel string) error { return say(op, rel) }})
+	asks := os.Getenv(childAsks) != ""
+	s, err := create(disk{root: root, before: func(op, rel string) error {
+		if err := say(op, rel); err != nil || op != opWrite || !asks {
+			return err
+		}
+		_, err := os.Stdin.Read(make([]byte, 1))
+		return err
+	}})
 	if err != nil {
 		return err
 	}
@@ -73,20 +84,23 @@ func child(root, name string) error {
 // publisher is a running child.
 type publisher struct {
 	command *exec.Cmd
+	in      io.Writer
 	out     *bufio.Scanner
 }
 
-func startPublisher(t *testing.T, root, name string) publisher {
+func startPublisher(t *testing.T, root, name string, more ...string) publisher {
 	t.Helper()
 	self, err := os.Executable()
 	check(t, err)
 	command := exec.Command(self)
-	command.Env = append(os.Environ(), childRoot+"="+root, childName+"="+name)
+	command.Env = append(os.Environ(), append(more, childRoot+"="+root, childName+"="+name)...)
 	command.Stderr = os.Stderr
+	stdin, err := command.StdinPipe()
+	check(t, err)
 	stdout, err := command.StdoutPipe()
 	check(t, err)
 	check(t, command.Start())
-	return publisher{command, bufio.NewScanner(stdout)}
+	return publisher{command, stdin, bufio.NewScanner(stdout)}
 }
 
 // kill ends the child as the system would, and returns what it had still said.
@@ -103,23 +117,31 @@ func (p publisher) kill(t *testing.T) (rest []string) {
 	return rest
 }
 
-// TestKilled kills a publisher at random moments, again and again in one store.
+// TestKilled kills a publisher at random moments, again and again in one store, and every other time inside a write. More in longer runs.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	const kills, wantInsideWrite = 40, 10
+	kills, err := strconv.Atoi(os.Getenv("REPRISE_TEST_KILLS"))
+	if err != nil {
+		kills = 40
+	}
 	root := t.TempDir()
 	random := rand.New(rand.NewPCG(1, 2))
 	var published []string
 	leftovers, insideWrite := 0, 0
 	for kill := range kills {
-		p := startPublisher(t, root, "alice/mnist")
-		// Every other child dies on its way on from a write; the others wherever they are by then.
+		p := startPublisher(t, root, "alice/mnist", childAsks+"=1")
+		// Every other child dies in a write; the others wherever they are by then.
 		lines, onWrite := random.IntN(120), kill%2 == 0
 		var said []string
 		for p.out.Scan() {
 			said = append(said, p.out.Text())
-			if len(said) > lines && (!onWrite || strings.HasPrefix(p.out.Text(), opWrite)) {
+			write := strings.HasPrefix(p.out.Text(), opWrite+" ")
+			if len(said) > lines && (!onWrite || write) {
 				break
+			}
+			if write {
+				_, err := p.in.Write([]byte{0})
+				check(t, err)
 			}
 		}
 		said = append(said, p.kill(t)...)
@@ -135,8 +157,8 @@ func TestKilled(t *testing.T) {
 		leftovers = left
 	}
 	t.Logf("%d versions published, %d of %d kills inside a write", len(published), insideWrite, kills)
-	if insideWrite < wantInsideWrite {
-		t.Errorf("%d kills hit an unfinished write; want at least %d", insideWrite, wantInsideWrite)
+	if insideWrite < kills/2 {
+		t.Errorf("%d kills hit an unfinished write; want at least %d", insideWrite, kills/2)
 	}
 	if len(published) == 0 {
 		t.Error("no publisher came to publishing")

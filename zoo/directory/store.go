@@ -74,6 +74,9 @@ func (s *Store) entry(rel, name, selector string) (zoo.Entry, error) {
 		return zoo.Entry{}, readError(rel, err)
 	}
 	defer f.Close()
+	if info, err := f.Stat(); err == nil && zoo.IsDeletedTag(rel, info.Size()) {
+		return zoo.Entry{}, fmt.Errorf("%s:%s: %w", name, selector, zoo.ErrNotFound)
+	}
 	e, err := zoo.ReadEntry(rel, f)
 	if err != nil {
 		return zoo.Entry{}, fmt.Errorf("%s:%s: %w", name, selector, err)
@@ -97,9 +100,14 @@ func (s *Store) list(folder string, of func(file string) (string, bool), compare
 	}
 	var found []string
 	for _, f := range files {
-		if one, ok := of(f.Name()); ok && !f.IsDir() {
-			found = append(found, one)
+		one, ok := of(f.Name())
+		if !ok || f.IsDir() {
+			continue
 		}
+		if info, err := f.Info(); err == nil && zoo.IsDeletedTag(folder+"/"+f.Name(), info.Size()) {
+			continue // in a copy of a bucket
+		}
+		found = append(found, one)
 	}
 	slices.SortFunc(found, compare)
 	return found, nil

@@ -98,6 +98,9 @@ const scopeCatalogue = "registry:catalog:*"
 
 func scopePull(repository string) string { return "repository:" + repository + ":pull" }
 func scopePush(repository string) string { return "repository:" + repository + ":pull,push" }
+func scopeDelete(repository string) string {
+	return "repository:" + repository + ":pull,delete"
+}
 
 // transportFor is the transport whose requests have a token for the scopes, if the registry wants tokens.
 func (c *client) transportFor(ctx context.Context, scopes []string) (http.RoundTripper, error) {

@@ -18,5 +18,9 @@
 // within one Store that is exact, between processes a race that was lost is reported after the fact, and one that nobody
 // notices is possible. Capabilities say so. A Reprise server decides by itself.
 //
+// Nor does it know who counts on a blob, or since when it is there, so that nobody but the registry itself can collect garbage: a Store is
+// no zoo.Sweeper. Tags are deleted where the registry does that (DeleteTag); some, such as Debian's, delete only manifests by their digest,
+// with all of their tags, which is never what is asked for.
+//
 // See https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md.
 package oci

@@ -148,6 +148,62 @@ func (s *Store) SwapTag(ctx context.Context, name, tag string, old schema.Digest
 	return s.listed(ctx, name)
 }
 
+// DeleteTag implements zoo.TagDeleter. A Reprise server decides by itself whether the tag is where it was seen; elsewhere a move between
+// the look and the deletion is lost. A registry that does not delete tags is zoo.ErrUnsupported: to delete the manifest instead, as
+// some ask for, would take all of its tags along, versions too.
+func (s *Store) DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error {
+	if err := zoo.CheckTagOf(ctx, name, tag); err != nil {
+		return err
+	}
+	unlock, err := s.keys.lock(ctx, name+":"+tag)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	look := func() error {
+		current, err := s.Tag(ctx, name, tag)
+		if err != nil && !errors.Is(err, zoo.ErrNotFound) {
+			return err
+		}
+		return zoo.Untag(name, tag, current.Digest, old)
+	}
+	if err := look(); err != nil {
+		return err
+	}
+	q := request{what: "deleting " + name + ":" + tag, method: http.MethodDelete, url: s.pathOf(name) + "/manifests/" + tag, scopes: []string{scopeDelete(s.pathOf(name))}}
+	if s.offers.conditional {
+		q.header = map[string]string{"If-Match": `"` + old.String() + `"`}
+	}
+	resp, err := s.c.do(ctx, q)
+	if err != nil {
+		return err
+	}
+	switch resp.StatusCode {
+	case http.StatusAccepted, http.StatusOK, http.StatusNoContent, http.StatusNotFound: // the answer to an earlier attempt may have been lost
+		resp.Body.Close()
+		if err := look(); err == nil {
+			return fmt.Errorf("%s: %s says that it is deleted, and still has it", q.what, s.c.location.Host)
+		} else if !errors.Is(err, zoo.ErrNotFound) {
+			return err
+		}
+		return nil
+	}
+	refused := s.c.problem(q.what, resp)
+	if isConflict(refused) {
+		if err := look(); err != nil {
+			return err
+		}
+	}
+	e, ok := errors.AsType[*statusError](refused)
+	switch {
+	case ok && e.code == "DENIED":
+		return e // the server says why
+	case ok && (e.status == http.StatusMethodNotAllowed || e.status == http.StatusBadRequest || e.status == http.StatusNotImplemented):
+		return fmt.Errorf("%w; %w: this registry deletes no tags: move the tag, or delete it by the registry's own means", e, zoo.ErrUnsupported)
+	}
+	return refused
+}
+
 // swap decides about a move of a tag by where it is now.
 func (s *Store) swap(ctx context.Context, name, tag string, old schema.Digest, e zoo.Entry) (done bool, err error) {
 	current, err := s.Tag(ctx, name, tag)

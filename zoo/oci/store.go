@@ -32,8 +32,9 @@ type Store struct {
 }
 
 var (
-	_ zoo.Store  = (*Store)(nil)
-	_ zoo.Scoped = (*Store)(nil)
+	_ zoo.Store      = (*Store)(nil)
+	_ zoo.Scoped     = (*Store)(nil)
+	_ zoo.TagDeleter = (*Store)(nil)
 )
 
 // Options tune a store. The zero value is right for most.

@@ -24,16 +24,40 @@ const stallTimeout = 2 * time.Minute
 // socketBuffer keeps the number of system calls of a large blob low.
 const socketBuffer = 64 << 10
 
-// newClient makes the client of a place, and says whether it signs its requests.
-func newClient(ctx context.Context, l Location, stall time.Duration) (*minio.Core, bool, error) {
+// assembleTimeout is stallTimeout for the end of a multipart upload. Servers that copy the parts take minutes for a large blob, say nothing
+// meanwhile, and begin once more if they are asked again. A server that is gone is noticed by TCP.
+const assembleTimeout = time.Hour
+
+// clients are those of a place: assembling waits long, and is for the ends of multipart uploads.
+type clients struct {
+	core, assembling *minio.Core
+	signed           bool // requests carry a signature
+}
+
+func newClients(ctx context.Context, l Location, stall time.Duration) (c clients, err error) {
 	u, err := url.Parse(l.Endpoint)
 	if err != nil {
-		return nil, false, err
+		return c, err
 	}
+	creds, signed, err := credentialsOf(l, *u)
+	if err != nil {
+		return c, err
+	}
+	c.signed = signed
+	if c.core, err = newClient(l, u, creds, stall); err != nil {
+		return c, err
+	}
+	if c.assembling, err = newClient(l, u, creds, max(stall, assembleTimeout)); err != nil {
+		return c, err
+	}
+	return c, ctx.Err()
+}
+
+func newClient(l Location, u *url.URL, creds *credentials.Credentials, stall time.Duration) (*minio.Core, error) {
 	secure := u.Scheme == "https"
 	transport, err := minio.DefaultTransport(secure)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
 	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -48,15 +72,11 @@ func newClient(ctx context.Context, l Location, stall time.Duration) (*minio.Cor
 	if l.CA != "" {
 		pool, err := certificates(l.CA)
 		if err != nil {
-			return nil, false, err
+			return nil, err
 		}
 		if secure {
 			transport.TLSClientConfig.RootCAs = pool
 		}
-	}
-	creds, signed, err := credentialsOf(l, *u)
-	if err != nil {
-		return nil, false, err
 	}
 	o := &minio.Options{Creds: creds, Secure: secure, Transport: patient{transport}, Region: region(l, *u)}
 	if l.PathStyle != nil {
@@ -67,9 +87,9 @@ func newClient(ctx context.Context, l Location, stall time.Duration) (*minio.Cor
 	}
 	core, err := minio.NewCore(u.Host, o)
 	if err != nil {
-		return nil, false, schema.Invalidf("the store's endpoint", "", "%v", err)
+		return nil, schema.Invalidf("the store's endpoint", "", "%v", err)
 	}
-	return core, signed, ctx.Err()
+	return core, nil
 }
 
 // region is the region that requests are signed for. Only Amazon has several; it tells the bucket's if none is named.

@@ -208,7 +208,7 @@ func TestKilledUpload(t *testing.T) {
 				t.Errorf("part %s had arrived and was sent again", part)
 			}
 			f := also()
-			f.After = func() {
+			f.Answered = func() {
 				mu.Lock()
 				defer mu.Unlock()
 				arrived[part] = true

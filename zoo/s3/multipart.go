@@ -222,7 +222,7 @@ func (s *Store) complete(ctx context.Context, d schema.Digest, u upload, parts [
 		o.SetMatchETag(c.etag)
 	}
 	err := again(ctx, func() error {
-		_, err := s.core.CompleteMultipartUpload(ctx, s.location.Bucket, s.key(zoo.BlobPath(d)), u.ID, parts, o)
+		_, err := s.assembling.CompleteMultipartUpload(ctx, s.location.Bucket, s.key(zoo.BlobPath(d)), u.ID, parts, o)
 		return err
 	})
 	switch {

@@ -19,8 +19,7 @@ import (
 // Store is a store under a prefix of a bucket. Its methods are those of zoo.Store.
 type Store struct {
 	location Location
-	core     *minio.Core
-	signed   bool // requests carry a signature
+	clients
 	warn     func(message string)
 	partSize int64
 	buffers  *buffers
@@ -33,6 +32,7 @@ var (
 	_ zoo.Store       = (*Store)(nil)
 	_ zoo.BlobLister  = (*Store)(nil)
 	_ zoo.BlobDeleter = (*Store)(nil)
+	_ zoo.TagDeleter  = (*Store)(nil)
 	_ zoo.RangeReader = (*Store)(nil)
 	_ zoo.Presigner   = (*Store)(nil)
 	_ zoo.Sweeper     = (*Store)(nil)
@@ -114,11 +114,11 @@ func connect(ctx context.Context, place string, o Options) (*Store, error) {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
-	core, signed, err := newClient(ctx, l, o.Stall)
+	c, err := newClients(ctx, l, o.Stall)
 	if err != nil {
 		return nil, err
 	}
-	return &Store{location: l, core: core, signed: signed, warn: o.Warn, partSize: o.PartSize, buffers: newBuffers(o.Parts, o.PartSize)}, nil
+	return &Store{location: l, clients: c, warn: o.Warn, partSize: o.PartSize, buffers: newBuffers(o.Parts, o.PartSize)}, nil
 }
 
 // key is where an object of the tree lies in the bucket.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -137,6 +138,8 @@ func TestCopiedTree(t *testing.T) {
 	o := storetest.Object("alice/mnist", "1.0.0", "text")
 	e, err := zoo.Publish(t.Context(), s, o, zoo.PublishOptions{Tags: []string{"best"}})
 	check(t, err)
+	check(t, s.SwapTag(t.Context(), "alice/mnist", "gone", schema.Digest{}, e))
+	check(t, s.DeleteTag(t.Context(), "alice/mnist", "gone", e.Digest))
 	keys, err := server.Keys(first)
 	check(t, err)
 	root := t.TempDir()
@@ -153,6 +156,12 @@ func TestCopiedTree(t *testing.T) {
 		r, err := zoo.Resolve(t.Context(), s, "alice/mnist:best")
 		if err != nil || r.Entry != e {
 			t.Errorf("%+v, %v", r, err)
+		}
+		if tags, err := s.Tags(t.Context(), "alice/mnist"); err != nil || !slices.Equal(tags, []string{"best"}) {
+			t.Errorf("tags: %q, %v", tags, err)
+		}
+		if _, err := s.Tag(t.Context(), "alice/mnist", "gone"); !errors.Is(err, zoo.ErrNotFound) {
+			t.Errorf("a deleted tag: %v", err)
 		}
 		wantSound(t, s)
 	}

@@ -64,3 +64,25 @@ func TestPartsAtATime(t *testing.T) {
 		wantSound(t, s)
 	}
 }
+
+// TestSlowAssembly: a server that takes long to put the parts together is not asked once more meanwhile, which would make it begin again.
+func TestSlowAssembly(t *testing.T) {
+	const stall = 2 * time.Second
+	server := s3test.Versitygw.Start(t, false)
+	proxy := server.Proxy(t)
+	s := create(t, server.PlaceAt(proxy.Endpoint), s3.Options{PartSize: 5 * mib, Stall: stall})
+	b, _ := blob(6 * mib)
+	var asked atomic.Int64
+	proxy.SetFault(func(r *http.Request) s3test.Fault {
+		if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") || !strings.Contains(r.URL.Path, zoo.BlobsPath) {
+			return s3test.Fault{}
+		}
+		asked.Add(1)
+		return s3test.Fault{Before: func() { time.Sleep(2 * stall) }}
+	})
+	check(t, put(t.Context(), s, b))
+	if asked.Load() != 1 {
+		t.Errorf("it was asked %d times", asked.Load())
+	}
+	wantSound(t, s)
+}

@@ -67,6 +67,9 @@ func (s *Store) entry(ctx context.Context, path, name, selector string) (zoo.Ent
 	if err != nil {
 		return zoo.Entry{}, "", s.fail(path, false, err)
 	}
+	if zoo.IsDeletedTag(path, int64(len(doc))) {
+		return zoo.Entry{}, etag, fmt.Errorf("%s:%s: %w", name, selector, zoo.ErrNotFound)
+	}
 	e, err := zoo.DecodeEntry(path, doc)
 	if err != nil {
 		return zoo.Entry{}, "", fmt.Errorf("%s:%s: %w", name, selector, err)
@@ -102,7 +105,7 @@ func (s *Store) listFolder(ctx context.Context, folder string, of func(file stri
 		if err != nil {
 			return nil, s.fail(folder, false, err)
 		}
-		if one, ok := of(strings.TrimPrefix(o.path, folder+"/")); ok {
+		if one, ok := of(strings.TrimPrefix(o.path, folder+"/")); ok && !zoo.IsDeletedTag(o.path, o.Size) {
 			found = append(found, one)
 		}
 	}
@@ -154,6 +157,39 @@ func (s *Store) SwapTag(ctx context.Context, name, tag string, old schema.Digest
 
 // maxSwaps bounds how often a tag is tried to move that others move away and back.
 const maxSwaps = 100
+
+// DeleteTag implements zoo.TagDeleter. What decides a write by its condition need not decide a deletion by one, so the tag's document
+// becomes zoo.DeletedTag, and stays.
+func (s *Store) DeleteTag(ctx context.Context, name, tag string, old schema.Digest) error {
+	if err := zoo.CheckTagOf(ctx, name, tag); err != nil {
+		return err
+	}
+	conditional, err := s.putsConditionally(ctx)
+	if err != nil {
+		return err
+	}
+	if !conditional {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	path := zoo.TagPath(name, tag)
+	for try := range maxSwaps {
+		current, etag, err := s.entry(ctx, path, name, tag)
+		if isNotFound(err) && try > 0 {
+			return nil // this very write, whose answer was lost, or somebody else's
+		}
+		if err != nil && !isNotFound(err) {
+			return err
+		}
+		if err := zoo.Untag(name, tag, current.Digest, old); err != nil {
+			return err
+		}
+		if _, err = s.put(ctx, path, []byte(zoo.DeletedTag), documentType, s.replacing(etag)); !conditionFailed(err) {
+			return s.fail(path, true, err)
+		}
+	}
+	return fmt.Errorf("%s: the server refuses to delete the tag, which is where it was: try again", path)
+}
 
 // Tag implements zoo.Tags.
 func (s *Store) Tag(ctx context.Context, name, tag string) (zoo.Entry, error) {
@@ -225,7 +261,7 @@ func (s *Store) Names(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, s.fail(zoo.RefsPath, false, err)
 		}
-		if name, ok := nameOf(o.path); ok {
+		if name, ok := nameOf(o.path); ok && !zoo.IsDeletedTag(o.path, o.Size) {
 			names[name] = true
 		}
 	}

@@ -169,4 +169,38 @@ var raceTests = []test{
 			t.Errorf("%d publishers were told that they won", won)
 		}
 	}},
+	{"a tag is deleted or moved, not both", func(t *testing.T, s zoo.Store) {
+		deleter, ok := s.(zoo.TagDeleter)
+		if !ok || !s.Capabilities().ConditionalWrites {
+			return // where nobody decides, a move beside a deletion can be lost
+		}
+		a, b := stored(t, s, name, "a"), stored(t, s, name, "b")
+		for range 20 {
+			check(t, s.SwapTag(t.Context(), name, "latest", schema.Digest{}, a))
+			errs := race(func(i int) error {
+				if i%2 == 0 {
+					return deleter.DeleteTag(t.Context(), name, "latest", a.Digest)
+				}
+				return s.SwapTag(t.Context(), name, "latest", a.Digest, b)
+			})
+			moved, deleted := false, false
+			for i, err := range errs {
+				switch {
+				case err == nil && i%2 == 0:
+					deleted = true
+				case err == nil:
+					moved = true // all who move it there are told so
+				case !errors.Is(err, zoo.ErrTagMoved) && !errors.Is(err, zoo.ErrNotFound):
+					t.Fatal(err)
+				}
+			}
+			got, err := s.Tag(t.Context(), name, "latest")
+			if moved == deleted || moved && (err != nil || got != b) || deleted && !errors.Is(err, zoo.ErrNotFound) {
+				t.Fatalf("moved: %t, deleted: %t, and it is %+v, %v", moved, deleted, got, err)
+			}
+			if moved {
+				check(t, deleter.DeleteTag(t.Context(), name, "latest", b.Digest))
+			}
+		}
+	}},
 }

@@ -24,6 +24,16 @@ func sweepTest(name string, run func(t *testing.T, s zoo.Store, sweeper zoo.Swee
 func future() time.Time { return time.Now().Add(24 * time.Hour) }
 
 var sweepTests = []test{
+	{"what cannot be swept says so, and keeps everything", func(t *testing.T, s zoo.Store) {
+		if _, ok := s.(zoo.Sweeper); ok {
+			return
+		}
+		d := put(t, zoo.BlobsOf(s, name), "nothing names it")
+		_, err := zoo.Collect(t.Context(), s, zoo.CollectOptions{Now: future})
+		wantErr(t, "Collect", err, zoo.ErrUnsupported)
+		_, err = zoo.BlobsOf(s, name).Stat(t.Context(), d)
+		check(t, err)
+	}},
 	sweepTest("Uses lists sizes and times", func(t *testing.T, s zoo.Store, sweeper zoo.Sweeper) {
 		want := map[string]int64{put(t, s, "a").Hex(): 1, put(t, s, "bcd").Hex(): 3}
 		for u, err := range sweeper.Uses(t.Context()) {

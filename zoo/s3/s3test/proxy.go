@@ -22,6 +22,8 @@ type Fault struct {
 	Headers map[string]string
 	// Before and After are called around the request to the server, after its body has been read.
 	Before, After func()
+	// Answered is called when the server has answered, whether or not the client still wants to know.
+	Answered func()
 	// LoseReply ends the connection after the server has answered.
 	LoseReply bool
 	// FlipRequest and FlipReply change a bit of what is sent to the server or to the client.
@@ -97,6 +99,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	defer resp.Body.Close()
+	call(f.Answered)
 	if f.LoseReply {
 		panic(http.ErrAbortHandler)
 	}
