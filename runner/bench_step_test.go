@@ -316,11 +316,15 @@ func newPeak(b *testing.B) *peak {
 	return &peak{b: b, run: instance.ExportedFunction("peak")}
 }
 
+// measure keeps the best of some tries: on a busy machine few of them have a core to themselves.
 func (p *peak) measure() {
-	began := cpuTime()
-	if _, err := p.run.Call(context.Background()); err != nil {
-		p.b.Fatal(err)
+	const tries = 20
+	for range tries {
+		began := cpuTime()
+		if _, err := p.run.Call(context.Background()); err != nil {
+			p.b.Fatal(err)
+		}
+		flop := float64(peakPasses * peakAccumulators * 8)
+		p.best = max(p.best, flop/1e9/(cpuTime()-began).Seconds())
 	}
-	flop := float64(peakPasses * peakAccumulators * 8)
-	p.best = max(p.best, flop/1e9/(cpuTime()-began).Seconds())
 }
