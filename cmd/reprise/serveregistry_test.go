@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reprise-ml/reprise/api"
 	"github.com/reprise-ml/reprise/schema"
 	"github.com/reprise-ml/reprise/zoo/oci/ocitest"
 )
@@ -320,6 +321,32 @@ func TestServerWithCosign(t *testing.T) {
 	tool(t, cosign, "verify", "--experimental-oci11", "--key", "cosign.pub", "--insecure-ignore-tlog=true", "--allow-http-registry", reference)
 	tool(t, cosign, "attest", "--key", "cosign.key", "--type", kind, "--predicate", "predicate.json", "--tlog-upload=false", "--allow-http-registry", "-y", reference)
 	tool(t, cosign, "verify-attestation", "--key", "cosign.pub", "--type", kind, "--insecure-ignore-tlog=true", "--allow-http-registry", reference)
+
+	// Signed records are cosign's attestations, in both directions.
+	r := report[schema.VerifyReport](d, schema.KindVerifyReport, exitDone, "verify", "small", "--sign", "cosign.key")
+	record := []string{"--type", schema.PredicateTypeVerification, "--new-bundle-format", "--allow-http-registry", reference}
+	d.write("root.json", `{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`) // it would be fetched, though a key needs none
+	tool(t, cosign, append([]string{"verify-attestation", "--key", "cosign.pub", "--trusted-root", "root.json", "--insecure-ignore-tlog=true"}, record...)...)
+	d.write("record.json", `{"mode":"verify","verdict":"reproduced","created":"2026-01-02T03:04:05Z","claims":[],"runtime":{"browser":"cosign","os":"Linux","workers":1}}`)
+	tool(t, cosign, append([]string{"attest", "--key", "cosign.key", "--predicate", "record.json", "--tlog-upload=false", "-y"}, record...)...)
+	trusting := d.serving("--tokens", d.path("tokens"), "--spool", d.path("spool"), "--trust", "cosign.pub")
+	answer, err := http.Get(trusting + "api/v1/closure?ref=small")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var about api.ClosureAnswer
+	if err := json.NewDecoder(answer.Body).Decode(&about); err != nil {
+		t.Fatal(err)
+	}
+	if len(about.Verifications) != 2 || about.Verified.Signed != 1 {
+		t.Fatalf("%+v %+v", about.Verified, about.Verifications)
+	}
+	for _, v := range about.Verifications {
+		if v.Kind != api.Signed || v.By != "cosign" || (v.Digest == r.Record) != (v.Runtime.Browser != "cosign") {
+			t.Errorf("%+v", v)
+		}
+	}
 	d.done("fsck")
 }
 
