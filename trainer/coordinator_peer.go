@@ -57,7 +57,11 @@ func (c *Coordinator) Join(_ context.Context, hello *wire.Hello, link Link) (Rec
 	c.joins++
 	p := &peer{c: c, id: known.ID, number: c.joins, hello: hello, link: link, snapshot: c.newest()}
 	c.peers[p.id] = p
-	c.log("join", "%s joined with %s, %d workers", p.label(), orUnknown(hello.Runtime, hello.Family), hello.Workers)
+	workers := "1 worker"
+	if hello.Workers != 1 {
+		workers = fmt.Sprintf("%d workers", hello.Workers)
+	}
+	c.log("join", "%s joined with %s, %s", p.label(), orUnknown(hello.Runtime, hello.Family), workers)
 	link.Send(&wire.Welcome{
 		Session: c.record.ID, Participant: p.id, Resume: word, Mode: c.record.Request.Mode, Title: c.record.Document.Title,
 		Engine: c.engine(), Specification: c.plan.Specification, Seed: c.plan.Resolved.Algorithm.Seed, Steps: c.plan.Steps(),

@@ -17,7 +17,11 @@ export type Call = {
 }[Method];
 
 export type Answer =
-  | { readonly id: number; readonly value: Result<Method> }
+  | {
+      readonly id: number;
+      readonly value: Result<Method> /** Seconds that it took, in the worker. */;
+      readonly took: number;
+    }
   | { readonly id: number; readonly failure: FailureData };
 
 /** A Failure as data. What is not a Failure is a defect of ours, so its stack is worth keeping. */
@@ -49,9 +53,11 @@ export function serve(service: Service, port: Port): void {
     const call = event.data;
     last = last.then(async () => {
       try {
+        const began = performance.now();
         const value = await invoke(service, call);
+        const took = (performance.now() - began) / 1000;
         const transfer = value instanceof Uint8Array ? [value.buffer] : [];
-        port.postMessage({ id: call.id, value } satisfies Answer, transfer);
+        port.postMessage({ id: call.id, value, took } satisfies Answer, transfer);
       } catch (thrown) {
         port.postMessage({ id: call.id, failure: encodeFailure(thrown) } satisfies Answer, []);
       }

@@ -62,6 +62,16 @@ describe("RemoteReplica", () => {
     for (const replica of all) replica.close();
   });
 
+  test("says how long a call took, however late its answer is heard", async () => {
+    const wait = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+    const { replica } = remote(partly({ init: () => wait(60), install: () => Promise.resolve() }));
+    await Promise.all([
+      replica.init().then(() => expect(replica.took).toBeGreaterThanOrEqual(0.05)),
+      replica.install().then(() => expect(replica.took).toBeLessThan(0.05)),
+    ]);
+    replica.close();
+  });
+
   test("measures", async () => {
     const { replica } = remote(new MeasuredReplica(store));
     await replica.open(opened.plan);

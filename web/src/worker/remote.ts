@@ -45,6 +45,8 @@ export class RemoteReplica implements Service {
   readonly #pending = new Map<number, Pending>();
   #calls = 0;
   #ended: Error | undefined;
+  /** Seconds that the call took which was answered last, in the thread: answers may wait here for a while, and then come together. */
+  took: number | undefined;
 
   /** Deadline is in milliseconds, for one call. */
   constructor(thread: Thread, deadline = defaultDeadline) {
@@ -159,8 +161,12 @@ export class RemoteReplica implements Service {
     if (pending === undefined) return;
     this.#pending.delete(answer.id);
     clearTimeout(pending.timer);
-    if ("failure" in answer) pending.reject(decodeFailure(answer.failure));
-    else pending.resolve(answer.value);
+    if ("failure" in answer) {
+      pending.reject(decodeFailure(answer.failure));
+      return;
+    }
+    this.took = answer.took;
+    pending.resolve(answer.value);
   }
 
   #end(reason: Error): void {

@@ -119,7 +119,7 @@ function Failure({ failure }: { readonly failure: NonNullable<ParticipantState["
 function Ended({ end }: { readonly end: NonNullable<ParticipantState["end"]> }) {
   return (
     <div className="stack">
-      {end.message && (
+      {end.message && !end.run && (
         <p>
           <Text max={500}>{end.message}</Text>
         </p>

@@ -17,8 +17,13 @@ export interface Beginning {
   readonly hyperparameters: Readonly<Record<string, number>>;
 }
 
+/** A replica in a thread of its own knows how many seconds its last call took there. */
+interface Clocked {
+  readonly took?: number | undefined;
+}
+
 interface Seat {
-  readonly replica: Replica;
+  readonly replica: Replica & Clocked;
   /** Units per second by kind of work; 0 while unknown. */
   readonly speed: { train: number; evaluate: number };
   /** When its last answer came, in milliseconds. */
@@ -139,7 +144,8 @@ export class Team {
         .map(async ({ seat, share }) => {
           const answer = await work(seat.replica, share);
           // A replica that was still busy with something else began when that was done.
-          const seconds = Math.max(1e-6, (this.#now() - Math.max(asked, seat.answered)) / 1000);
+          const here = (this.#now() - Math.max(asked, seat.answered)) / 1000;
+          const seconds = Math.max(1e-6, seat.replica.took ?? here);
           seat.answered = this.#now();
           seat.speed[kind] = smoothed(seat.speed[kind], (share.end - share.first) / seconds);
           longest = Math.max(longest, seconds);
