@@ -330,6 +330,9 @@ func TestConvertMLitB(t *testing.T) {
 		t.Errorf("%+v, want the parameters and claims of %+v", r, trained)
 	}
 	d.done("verify", d.path("converted"))
+	if card := d.read("converted/README.md"); !strings.Contains(card, "parameters imported from `origin/model.json` (mlitb, written by MLitB)") {
+		t.Errorf("its card does not say where the parameters come from:\n%s", card)
+	}
 	labels["3"] = "unheard of"
 	d.refused(exitInvalid, []string{"its classes are", "unheard of", "those of the dataset"}, "convert", d.write("other.json", string(file(labels))), "--spec", open, "-o", d.path("other"))
 }
