@@ -23,7 +23,7 @@ import (
 )
 
 // yardsticks are the networks whose speed is watched.
-var yardsticks = []string{"w1", "w2", "w3", "w4", "dense512", "resnet18-cifar"}
+var yardsticks = []string{"w1", "w2", "w3", "w4", "dense512", "resnet18-cifar", "char-lstm", "char-transformer"}
 
 // BenchmarkStep measures whole steps of one worker beside what this runtime can do at most, measured in turns with them.
 // All times are those of the thread, so that other work of the machine counts little, and the best of all repetitions.

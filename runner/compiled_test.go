@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -46,15 +47,23 @@ func compile(t testing.TB, name string, o wasm.Options, change func(*schema.Spec
 	const train, test = 640, 22
 	var c compiled
 	var layout schema.RecordLayout
+	classes := fixtures.GlyphClasses()
 	if schema.Elements(spec.Model.Input.Shape) == 28*28 {
 		c.data = runner.Data{Train: newGlyphRecords(1, train), Test: newGlyphRecords(2, test)}
 		layout = c.data.Train.Layout()
 	} else {
 		layout = noiseLayout(spec.Model.Input.Shape)
+		if spec.Task == "language-modelling" { // a class at each step
+			layout.Target.Shape = layout.Input.Shape
+			layout.Size += layout.Target.Bytes() - 1
+			for len(classes) < 65 {
+				classes = append(classes, fmt.Sprint(len(classes)))
+			}
+		}
 		c.data = runner.Data{Train: newNoise(layout, 1, train), Test: newNoise(layout, 2, test)}
 	}
 	d := &schema.Dataset{
-		Name: "records", Version: "1.0.0", Classes: fixtures.GlyphClasses(), Record: layout, Content: schema.DigestOf([]byte(name)),
+		Name: "records", Version: "1.0.0", Classes: classes, Record: layout, Content: schema.DigestOf([]byte(name)),
 		Splits:     []schema.Split{{Name: "test", Records: test}, {Name: "train", Records: train}},
 		Statistics: &schema.Statistics{Mean: []float64{127.5}, Deviation: []float64{73.6}}, // of evenly distributed bytes
 	}
@@ -82,7 +91,7 @@ func noiseLayout(shape []int) schema.RecordLayout {
 
 func newNoise(layout schema.RecordLayout, seed uint64, n int) noise {
 	random := rand.New(rand.NewPCG(seed, 0))
-	r := noise{layout: layout, inputs: make([]byte, n*layout.Input.Bytes()), targets: make([]byte, n)}
+	r := noise{layout: layout, inputs: make([]byte, n*layout.Input.Bytes()), targets: make([]byte, n*layout.Target.Bytes())}
 	for k := range r.inputs {
 		r.inputs[k] = byte(random.Uint32())
 	}
@@ -92,16 +101,16 @@ func newNoise(layout schema.RecordLayout, seed uint64, n int) noise {
 	return r
 }
 
-func (r noise) Len() int64 { return int64(len(r.targets)) }
+func (r noise) Len() int64 { return int64(len(r.targets) / r.layout.Target.Bytes()) }
 
 func (r noise) Layout() schema.RecordLayout { return r.layout }
 
 func (r noise) Read(_ context.Context, indices []uint32, input, target []byte) error {
-	n := r.layout.Input.Bytes()
+	n, size := r.layout.Input.Bytes(), r.layout.Target.Bytes()
 	for k, i := range indices {
 		copy(input[k*n:(k+1)*n], r.inputs[int(i)*n:])
 		if target != nil {
-			target[k] = r.targets[i]
+			copy(target[k*size:(k+1)*size], r.targets[int(i)*size:])
 		}
 	}
 	return nil

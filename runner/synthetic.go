@@ -16,7 +16,7 @@ func synthetic(e *Engine) *memoryRecords {
 	total := int64(max(8*s.Capacity, 64))
 	r := newMemoryRecords(schema.RecordLayout{Size: input.Bytes() + target.Bytes(), Input: input, Target: target}, total)
 	random := rand.New(rand.NewPCG(1, 2)) // any numbers would do, as long as they are always the same
-	classes := max(l.outputs, 1)
+	classes := max(l.outputs/Predictions(target), 1)
 	for range total {
 		r.inputs = appendRandom(r.inputs, input, random, 256)
 		r.targets = appendRandom(r.targets, target, random, classes)
