@@ -107,6 +107,12 @@ func TestSequencesRefused(t *testing.T) {
 		{"a long table", func(m *optest.Model) {
 			m.Layers = "- embedding: {vocabulary: 9, units: 60000}\n- positional-encoding: {kind: sinusoidal}\n- dense: {units: 4}"
 		}, "model.layers[1].positional-encoding: a table of 300000 sines would be in the engine, at most 262144 are; take kind: learned"},
+		{"attention without keys", func(m *optest.Model) { m.Layers = embed + "- dense: {units: 7}\n- attention" }, "model.layers[2].attention: its input has the shape [5 7]; queries, keys and values [steps, 3·units] are needed"},
+		{"heads that do not divide", func(m *optest.Model) { m.Layers = embed + "- dense: {units: 12}\n- attention: {heads: 3}" }, "model.layers[2].attention: 4 units are not the same for 3 heads; take a number of heads that divides them"},
+		{"too many pairs of steps", func(m *optest.Model) {
+			m.Input, m.Layers = "5000", embed+"- attention: {heads: 2}"
+		}, "model.layers[1].attention: 2 heads over 5000 steps are too many pairs of steps; take a shorter window"},
+		{"a state without steps", func(m *optest.Model) { m.Layers = "- lstm: {units: 4}" }, "model.layers[0].lstm: its input has the shape [5]; a sequence [steps, features] is needed"},
 		{"a dense layer of an image", func(m *optest.Model) { m.Input, m.Layers = "5, 5, 1", "- dense: {units: 4}" }, "model.layers[0].dense: its input has the shape [5 5 1]; put flatten: {} before it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,14 +9,6 @@ type operand struct {
 	Offset int
 	Row    int
 	Step   int
-	Spread bool // an element is one float, spread as it is loaded: where each is used too seldom for a copy
-}
-
-func (o operand) load() asm.Op {
-	if o.Spread {
-		return asm.V128Splat32
-	}
-	return asm.V128Load
 }
 
 func (o operand) last(rows, steps int) int { return o.Offset + (rows-1)*o.Row + (steps-1)*o.Step }
@@ -51,7 +43,7 @@ func step(c *asm.Code, acc []asm.Local, rows, cols int, a, b operand, k int) {
 		c.Set(x)
 	}
 	for r := range rows {
-		c.Load(a.load(), a.Base, a.Offset+r*a.Row+k*a.Step)
+		c.Load(asm.V128Load, a.Base, a.Offset+r*a.Row+k*a.Step)
 		c.Set(w)
 		for v, x := range xs {
 			c.Get(acc[r*cols+v], w, x)
@@ -65,7 +57,7 @@ func step(c *asm.Code, acc []asm.Local, rows, cols int, a, b operand, k int) {
 // touch loads the highest address that the following accesses of an operand reach. One bounds check then serves all of
 // them in runtimes that check, because the others are known to lie below.
 func touch(c *asm.Code, o operand, rows, steps int) {
-	c.Load(o.load(), o.Base, o.last(rows, steps))
+	c.Load(asm.V128Load, o.Base, o.last(rows, steps))
 	c.Op(asm.Drop)
 }
 

@@ -72,15 +72,15 @@ func (l recurrent) Infer(a schema.Attributes, in [][]int) (graph.Inference, erro
 
 // recurrentMemory says where a layer's values lie: in Saved the gates of all steps, states from h[−1] = 0 on, what the cell
 // keeps, and b of a step; in Scratch the gradients by a and b of all steps, and by h of one, with what the cell carries and adds; in
-// Pack and Partial what the products of all steps need, and the transposed W_hh.
+// Pack and Partial what the products of all steps need, and W_hh and its transposed, each value spread over a vector.
 type recurrentMemory struct {
-	input, state                  steps
-	gates, states, kept, b        int // offsets in Saved
-	da, db, dh, carried, direct   int // in Scratch
-	products                      int
-	inputPack, statePack, turned  int // in Pack
-	inputPartial, statePartial    int // in Partial
-	saved, scratch, pack, partial int // bytes
+	input, state                         steps
+	gates, states, kept, b               int // offsets in Saved
+	da, db, dh, carried, direct          int // in Scratch
+	products                             int
+	inputPack, statePack, spread, turned int // in Pack
+	inputPartial, statePartial           int // in Partial
+	saved, scratch, pack, partial        int // bytes
 }
 
 func (l recurrent) memory(count, inputs, units int, t Tile) recurrentMemory {
@@ -102,7 +102,8 @@ func (l recurrent) memory(count, inputs, units int, t Tile) recurrentMemory {
 	m.direct = take(&m.scratch, units*vector)
 	input, state := m.input.place(t), m.state.place(t)
 	m.inputPack, m.statePack = take(&m.pack, input.Pack), take(&m.pack, state.Pack)
-	m.turned = take(&m.pack, 4*rows*units)
+	m.spread = take(&m.pack, 16*rows*units)
+	m.turned = take(&m.pack, 16*rows*units)
 	m.inputPartial, m.statePartial = take(&m.partial, input.Partial), take(&m.partial, state.Partial)
 	m.products = m.scratch
 	m.scratch += max(input.Scratch, state.Scratch)
@@ -165,11 +166,12 @@ func (l recurrent) Emit(e *Emitter, n *Node) Kernels {
 			}
 		})
 	}
-	turn := e.define(n.Name+".turn", r.turn)
+	spread := e.define(n.Name+".spread", func(c *code) { r.spreadWeights(c, n.Pack+r.spread, false) })
+	turn := e.define(n.Name+".turn", func(c *code) { r.spreadWeights(c, n.Pack+r.turned, true) })
 	steps := e.define(n.Name+".steps", r.forward)
 	back := e.define(n.Name+".back", r.backward)
 	k := Kernels{
-		Prepare:         inputs.Prepare,
+		Prepare:         all(".prepare", inputs.Prepare, spread),
 		PrepareBackward: all(".prepare-backward", inputs.PrepareBackward, states.PrepareBackward, turn),
 		Forward:         all(".forward", inputs.Forward, steps),
 		Backward:        all(".backward", back, inputs.Backward, states.Backward),
@@ -179,9 +181,13 @@ func (l recurrent) Emit(e *Emitter, n *Node) Kernels {
 	return k
 }
 
-// turn transposes W_hh, [gates·units, units], for the gradient by h.
-func (r recurrence) turn(c *code) {
+// spreadWeights spreads W_hh, [gates·units, units], over vectors, as it is or transposed.
+func (r recurrence) spreadWeights(c *code, addr int, transposed bool) {
 	from, to, row, unit, start := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
+	next, first := 16, 16*r.units
+	if transposed {
+		next, first = 16*r.rows, 16
+	}
 	c.SetI32(from, 0)
 	c.SetI32(start, 0)
 	c.For(row, 0, r.rows, 1, func() {
@@ -189,18 +195,17 @@ func (r recurrence) turn(c *code) {
 		c.Set(to)
 		c.For(unit, 0, r.units, 1, func() {
 			c.Get(to)
-			c.Load(asm.F32Load, from, r.n.Parameters[1].Value)
-			c.Mem(asm.F32Store, r.n.Pack+r.turned)
+			c.Load(asm.V128Splat32, from, r.n.Parameters[1].Value)
+			c.Mem(asm.V128Store, addr)
 			c.AddTo(from, 4)
-			c.AddTo(to, 4*r.rows)
+			c.AddTo(to, next)
 		})
-		c.AddTo(start, 4)
+		c.AddTo(start, first)
 	})
 	c.Release(from, to, row, unit, start)
 }
 
-// stepProduct is out[row] = Σ_k W[row, k]·x[k] (+ bias[row]) for each lane: W as it is stored, x and out the sites at a
-// local's byte offset.
+// stepProduct is out[row] = Σ_k W[row, k]·x[k] (+ bias[row]) for each lane: W spread, x the sites at a local's byte offset.
 type stepProduct struct {
 	weights, rows, steps int
 	bias                 int // address, or 0
@@ -213,7 +218,7 @@ func (r recurrence) product(c *code, p stepProduct, x local) {
 	row, pa, pb, out, weights, group := c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32), c.Local(asm.I32)
 	for _, run := range blocks(p.rows, maxRows(width)) {
 		c.For(row, 4*run.First, 4*(run.First+run.Count*run.Size), 4*run.Size, func() {
-			scaled(c, row, p.steps)
+			scaled(c, row, 4*p.steps)
 			c.Set(weights)
 			c.For(group, 0, 16*width*count, 16*width, func() {
 				c.Get(weights)
@@ -223,7 +228,7 @@ func (r recurrence) product(c *code, p stepProduct, x local) {
 				c.Set(pb)
 				acc := accumulators(c, run.Size*width)
 				product(c, acc, run.Size, width, p.steps,
-					operand{Base: pa, Offset: p.weights, Row: 4 * p.steps, Step: 4, Spread: true},
+					operand{Base: pa, Offset: p.weights, Row: 16 * p.steps, Step: 16},
 					operand{Base: pb, Offset: p.x, Row: 16, Step: r.site})
 				scaled(c, row, r.site/4)
 				c.Get(group)
@@ -334,7 +339,7 @@ func (r recurrence) forward(c *code) {
 	c.SetI32(at, 0)
 	c.For(step, 0, r.count, 1, func() {
 		r.product(c, stepProduct{
-			weights: n.Parameters[1].Value, rows: r.rows, steps: r.units, bias: n.Parameters[3].Value, x: states, out: n.Saved + r.b,
+			weights: n.Pack + r.spread, rows: r.rows, steps: r.units, bias: n.Parameters[3].Value, x: states, out: n.Saved + r.b,
 		}, at)
 		r.eachUnit(c, gate, at, func(u unit) {
 			c.Get(u.at)
