@@ -202,7 +202,7 @@ var badSpecifications = map[string]struct{ old, new, want string }{
 	},
 	"wrong activation": {
 		"activation: relu", "activation: rellu",
-		`model.layers[0].conv2d.activation: "rellu" is not one of linear, relu, leaky-relu, tanh, sigmoid (did you mean relu?)`,
+		`model.layers[0].conv2d.activation: "rellu" is not one of linear, relu, leaky-relu, relu6, tanh, sigmoid, hard-sigmoid, hard-swish, elu, selu, softplus, softsign, silu, gelu, gelu-tanh (did you mean relu?)`,
 	},
 	"unknown operation": {
 		"maxpool2d:", "maxpool:",

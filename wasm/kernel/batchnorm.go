@@ -48,6 +48,8 @@ func (batchNorm) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error)
 	}, nil
 }
 
+func (batchNorm) fuses() bool { return true }
+
 // Tables have a vector per channel, whose lanes are equal.
 const (
 	tableMean    = iota

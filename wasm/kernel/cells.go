@@ -182,7 +182,7 @@ func (u unit) activated(gate int, f string, other func()) {
 	other()
 	u.Op(asm.F32x4Add)
 	u.Set(x)
-	apply(u.code, f, x)
+	functionNamed(f).apply(u.code, x)
 	u.Release(x)
 }
 
@@ -191,7 +191,7 @@ func (u unit) derived(f string, value func()) {
 	y := u.Local(asm.V128)
 	value()
 	u.Set(y)
-	derive(u.code, f, y)
+	functionNamed(f).derive(u.code, y)
 	u.Release(y)
 }
 

@@ -111,6 +111,8 @@ func (conv2d) Infer(a schema.Attributes, in [][]int) (graph.Inference, error) {
 	return inf, nil
 }
 
+func (conv2d) fuses() bool { return true }
+
 // smallKernel is the number of products up to which all of an output's are unrolled.
 const smallKernel = 80
 

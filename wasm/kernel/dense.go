@@ -49,6 +49,15 @@ func (dense) Infer(a schema.Attributes, shapes [][]int) (graph.Inference, error)
 	return inf, nil
 }
 
+func (dense) reads(n *graph.Node) Layout {
+	if len(n.In().Shape) == 1 {
+		return Rows
+	}
+	return Sites
+}
+
+func (dense) fuses() bool { return true }
+
 // fewUnits is the number of units below which the gradient by x is a sum of rows of W. Above, columns of W are strided
 // so far that they miss the cache, and a transposed copy is worth its making.
 const fewUnits = 32

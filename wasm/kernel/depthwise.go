@@ -38,6 +38,8 @@ func (depthwise) Infer(a schema.Attributes, in [][]int) (graph.Inference, error)
 	return inf, nil
 }
 
+func (depthwise) fuses() bool { return true }
+
 func (depthwise) Place(n *graph.Node, _ Layout, _ Tile) Placement {
 	w := conv2d{}.window(n)
 	return Placement{Out: Sites, Partial: (w.C*w.KH*w.KW+w.C)*16 + 3*16} // finish reads whole fours

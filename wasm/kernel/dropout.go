@@ -24,6 +24,8 @@ func (dropout) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
 	return graph.Inference{Shape: in[0]}, nil
 }
 
+func (dropout) reads(*graph.Node) Layout { return Either }
+
 func (dropout) Place(n *graph.Node, in Layout, t Tile) Placement {
 	mask := Buffer{Layout: in, Shape: n.Shape, Lanes: t.Lanes}
 	return Placement{Out: in, Saved: mask.Bytes()}

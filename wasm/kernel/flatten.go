@@ -20,6 +20,10 @@ func (flatten) Place(_ *graph.Node, in Layout, _ Tile) Placement {
 	return Placement{Out: Rows, InPlace: in == Rows}
 }
 
+func (flatten) reads(*graph.Node) Layout { return Rows }
+
+func (flatten) keepsOutput(n *graph.Node) bool { return keepsOutput(n.In()) }
+
 // copies are the functions of an identity: none where it is in place.
 func copies(e *Emitter, n *Node) Kernels {
 	if n.inPlace() {

@@ -17,18 +17,11 @@ const (
 // Either is what an operation reads that works in any layout and keeps it.
 const Either Layout = -1
 
-// Reads is the layout that a node's operation reads. A flattening one takes either, but does not hand it on.
+// Reads is the layout that a node's operation reads. A flattening one takes either, but does not hand it on. Where an operation
+// does not say (reads), it works on images as sites and on rows as rows.
 func Reads(n *graph.Node) Layout {
-	switch n.Op.(type) {
-	case flatten:
-		return Rows
-	case dense:
-		if len(n.In().Shape) == 1 {
-			return Rows
-		}
-		return Sites
-	case activation, dropout:
-		return Either
+	if op, ok := n.Op.(interface{ reads(n *graph.Node) Layout }); ok {
+		return op.reads(n)
 	}
 	if len(n.Shape) == 1 && len(n.In().Shape) == 1 {
 		return Rows

@@ -20,6 +20,9 @@ func TestElementaryFunctions(t *testing.T) {
 		"sigmoid": {kernel.Sigmoid, ref.Sigmoid},
 		"tanh":    {kernel.Tanh, ref.Tanh},
 		"log":     {kernel.Log, ref.Log},
+		"expm1":   {kernel.Expm1, ref.Expm1},
+		"log1p":   {kernel.Log1p, ref.Log1p},
+		"erf":     {kernel.Erf, ref.Erf},
 	}
 	const n = 1 << 16 // floats, from address 0
 	m := newMachine(t, func(e *kernel.Emitter) map[string]kernel.Fn {

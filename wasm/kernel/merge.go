@@ -39,6 +39,10 @@ func (m merge) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
 	return graph.Inference{Shape: in[0]}, nil
 }
 
+func (m merge) keepsOutput(*graph.Node) bool { return m.kind == "maximum" }
+
+func (m merge) fuses() bool { return m.kind == "add" }
+
 func (m merge) Place(n *graph.Node, in Layout, _ Tile) Placement {
 	return Placement{Out: in, InPlace: m.kind == "add" && !keepsOutput(n.In())}
 }

@@ -34,6 +34,8 @@ func (pool2d) Infer(a schema.Attributes, in [][]int) (graph.Inference, error) {
 	return graph.Inference{Shape: []int{w.OH, w.OW, w.C}}, nil
 }
 
+func (p pool2d) keepsOutput(*graph.Node) bool { return p.max }
+
 func (pool2d) Place(*graph.Node, Layout, Tile) Placement { return Placement{Out: Sites} }
 
 func (p pool2d) Emit(e *Emitter, n *Node) Kernels {

@@ -17,9 +17,6 @@ import (
 // the tile, ascending; then (s0 + s2) + (s1 + s3).
 type positionalEncoding struct{}
 
-// positionsKind is its name.
-const positionsKind = "positional-encoding"
-
 // Kinds of encodings.
 const (
 	learnedPositions    = "learned"
@@ -28,7 +25,7 @@ const (
 
 func (positionalEncoding) Declaration() schema.Declaration {
 	return schema.Declaration{
-		Name: positionsKind,
+		Name: "positional-encoding",
 		Doc:  "Adds to each step of a sequence [steps, units] what tells its place.",
 		Attributes: []schema.Attribute{
 			{Name: "kind", Kind: schema.Choice, Default: learnedPositions, Choices: []string{learnedPositions, sinusoidalPositions}, Doc: "Whether it is trained, or sines and cosines of the place."},
@@ -52,6 +49,8 @@ func (positionalEncoding) Infer(a schema.Attributes, in [][]int) (graph.Inferenc
 	}
 	return inf, nil
 }
+
+func (positionalEncoding) keepsOutput(n *graph.Node) bool { return keepsOutput(n.In()) }
 
 func (positionalEncoding) Place(n *graph.Node, in Layout, _ Tile) Placement {
 	p := Placement{Out: in, InPlace: !keepsOutput(n.In())}

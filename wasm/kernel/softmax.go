@@ -9,16 +9,15 @@ import (
 // softmaxLayer is y_j = exp(x_j − max x) / Σ over the last axis; backward, dx = y·(dy − Σ dy·y). Sums are ascending.
 type softmaxLayer struct{}
 
-// softmaxKind is its name.
-const softmaxKind = "softmax"
-
 func (softmaxLayer) Declaration() schema.Declaration {
-	return schema.Declaration{Name: softmaxKind, Doc: "Softmax over the last axis. A loss that takes the softmax itself wants none before it."}
+	return schema.Declaration{Name: "softmax", Doc: "Softmax over the last axis. A loss that takes the softmax itself wants none before it."}
 }
 
 func (softmaxLayer) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
 	return graph.Inference{Shape: in[0]}, nil
 }
+
+func (softmaxLayer) keepsOutput(*graph.Node) bool { return true }
 
 func (softmaxLayer) Place(n *graph.Node, in Layout, t Tile) Placement {
 	return Placement{Out: in, Saved: copiedBytes(n.Shape, in, t)}

@@ -155,9 +155,3 @@ func sign[F Float](x F) F {
 
 // logOnePlusExp is log(1 + e^x).
 func logOnePlusExp[F Float](x F) F { return elementary(1+elementary(x, Exp, math.Exp), Log, math.Log) }
-
-func sigmoid[F Float](x F) F {
-	return elementary(x, Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) })
-}
-
-func tanh[F Float](x F) F { return elementary(x, Tanh, math.Tanh) }

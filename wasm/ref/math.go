@@ -39,6 +39,12 @@ func Exp(x float32) float32 {
 	return (1 + p) * scale
 }
 
+// Expm1 is e^x − 1, where x is first clamped to ±80.
+func Expm1(x float32) float32 {
+	scale, p := reduceExp(pmax(pmin(x, expLimit), -expLimit))
+	return float32(scale*p) + (scale - 1)
+}
+
 // Sigmoid is 1 / (1 + e^−x).
 func Sigmoid(x float32) float32 { return 1 / (1 + Exp(-x)) }
 
@@ -64,6 +70,35 @@ func Log(x float32) float32 {
 	r = float32(r * w)
 	h := float32(float32(0.5*f) * f)
 	return float32(k*ln2High) - ((h - (float32(s*(h+r)) + float32(k*ln2Low))) - f) + (x - x)
+}
+
+// Log1p is ln(1 + x) for 0 ≤ x ≤ 1.
+func Log1p(x float32) float32 {
+	s := x / (2 + x)
+	w := float32(s * s)
+	r := polynomial(w, 0x1.1ef892p-02, 0x1.1eb60cp-02, 0x1.99d27cp-02, 0x1.5555p-01)
+	return (s + s) + float32(float32(r*w)*s)
+}
+
+// Erf is the error function.
+func Erf(x float32) float32 {
+	a := pmin(float32(math.Abs(float64(x))), 4)
+	y := a + float32(polynomial(float32(a*a), 0x1.496a44p-14, -0x1.a3f70ap-11, 0x1.5405b4p-08, -0x1.b7f90ep-06, 0x1.ce2cf8p-04,
+		-0x1.81273ep-02, 0x1.06eba8p-03)*a)
+	if !(a <= 1) {
+		y = 1 - Exp(-polynomial(a, -0x1.852d8cp-13, 0x1.814d04p-09, -0x1.654238p-06, 0x1.a60a8ep-04, 0x1.46c582p-01,
+			0x1.2085b2p+00, 0x1.72e49p-12))
+	}
+	return float32(math.Copysign(float64(y), float64(x)))
+}
+
+// polynomial has its highest coefficient first.
+func polynomial(x float32, coefficients ...float32) (y float32) {
+	y = coefficients[0]
+	for _, c := range coefficients[1:] {
+		y = float32(y*x) + c
+	}
+	return y
 }
 
 // CosTurns is cos 2πu for |u| ≤ 1: u counts full turns.

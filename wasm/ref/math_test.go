@@ -35,6 +35,9 @@ func TestElementaryFunctions(t *testing.T) {
 		{"sigmoid", ref.Sigmoid, func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, 0x1p-30, 80, true, 1009, 2.4, 0},
 		{"tanh", ref.Tanh, math.Tanh, 0x1p-126, 30, true, 3001, 2.4, 2},
 		{"log", ref.Log, math.Log, 0x1p-126, math.MaxFloat32, false, 3001, 0.9, 0},
+		{"expm1", ref.Expm1, math.Expm1, 0x1p-126, 80, true, 3001, 1.9, 2},
+		{"log1p", ref.Log1p, math.Log1p, 0x1p-126, 1, false, 1009, 1.9, 2},
+		{"erf", ref.Erf, math.Erf, 0x1p-120, 10, true, 3001, 1.4, 2},
 		{"log near 1", ref.Log, math.Log, 0.9, 1.1, false, 17, 0.9, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,6 +104,12 @@ func TestElementaryFunctionsAtTheEdges(t *testing.T) {
 		{"log 0", ref.Log, 0, -127 * math.Ln2},
 		{"log inf", ref.Log, inf, nan},
 		{"log NaN", ref.Log, nan, nan},
+		{"expm1 saturates", ref.Expm1, -inf, -1},
+		{"log1p 0", ref.Log1p, 0, 0},
+		{"erf 0", ref.Erf, 0, 0},
+		{"erf inf", ref.Erf, inf, 1},
+		{"erf -inf", ref.Erf, -inf, -1},
+		{"erf NaN", ref.Erf, nan, nan},
 		{"a turn", ref.CosTurns, 1, 1},
 		{"half a turn", ref.CosTurns, -0.5, -1},
 		{"a quarter", ref.CosTurns, 0.25, 0},

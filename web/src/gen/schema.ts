@@ -159,7 +159,7 @@ export type Time = string;
 
 export type Version = string;
 
-export type SpecificationActivation = "leaky-relu" | "linear" | "relu" | "sigmoid" | "tanh";
+export type SpecificationActivation = "elu" | "gelu" | "gelu-tanh" | "hard-sigmoid" | "hard-swish" | "leaky-relu" | "linear" | "relu" | "relu6" | "selu" | "sigmoid" | "silu" | "softplus" | "softsign" | "tanh";
 
 export type SpecificationAugmentation = {
   /** Multiplies all values of a record by a factor. */
@@ -293,7 +293,7 @@ export type SpecificationLayer = {
   /** A function of each element. */
   readonly activation?: {
     /** Which. */
-    readonly function: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    readonly function: "linear" | "relu" | "leaky-relu" | "relu6" | "tanh" | "sigmoid" | "hard-sigmoid" | "hard-swish" | "elu" | "selu" | "softplus" | "softsign" | "silu" | "gelu" | "gelu-tanh";
   };
   /** Sum of its inputs, element by element. */
   readonly add?: { readonly [key: string]: never };
@@ -318,7 +318,7 @@ export type SpecificationLayer = {
   /** Gives each channel mean 0 and variance 1 over a microbatch (running averages while evaluating), then a trained scale and offset. */
   readonly "batch-norm"?: {
     /** Function of each output. */
-    readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    readonly activation?: "linear" | "relu" | "leaky-relu" | "relu6" | "tanh" | "sigmoid" | "hard-sigmoid" | "hard-swish" | "elu" | "selu" | "softplus" | "softsign" | "silu" | "gelu" | "gelu-tanh";
     /** Added to the variance. */
     readonly epsilon?: number;
     /** Weight of a step's statistics in the running averages. */
@@ -330,7 +330,7 @@ export type SpecificationLayer = {
   /** Convolution of images [height, width, channels]: activation(W∗x + b). */
   readonly conv2d?: {
     /** Function of each output. */
-    readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    readonly activation?: "linear" | "relu" | "leaky-relu" | "relu6" | "tanh" | "sigmoid" | "hard-sigmoid" | "hard-swish" | "elu" | "selu" | "softplus" | "softsign" | "silu" | "gelu" | "gelu-tanh";
     /** Whether b is trained; without it b = 0. */
     readonly bias?: boolean;
     /** Number of output channels. */
@@ -345,7 +345,7 @@ export type SpecificationLayer = {
   /** Fully connected layer: activation(W·x + b), of each step where there are several. */
   readonly dense?: {
     /** Function of each output. */
-    readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    readonly activation?: "linear" | "relu" | "leaky-relu" | "relu6" | "tanh" | "sigmoid" | "hard-sigmoid" | "hard-swish" | "elu" | "selu" | "softplus" | "softsign" | "silu" | "gelu" | "gelu-tanh";
     /** Whether b is trained; without it b = 0. */
     readonly bias?: boolean;
     /** Number of outputs. */
@@ -354,7 +354,7 @@ export type SpecificationLayer = {
   /** Convolution of each channel by itself: activation(W∗x + b). */
   readonly "depthwise-conv2d"?: {
     /** Function of each output. */
-    readonly activation?: "linear" | "relu" | "leaky-relu" | "tanh" | "sigmoid";
+    readonly activation?: "linear" | "relu" | "leaky-relu" | "relu6" | "tanh" | "sigmoid" | "hard-sigmoid" | "hard-swish" | "elu" | "selu" | "softplus" | "softsign" | "silu" | "gelu" | "gelu-tanh";
     /** Whether b is trained; without it b = 0. */
     readonly bias?: boolean;
     /** Height and width of the window. */
