@@ -223,12 +223,12 @@ test-farlink: ## a session whose participants are in network namespaces, behind 
 	go build -o bin/farlink ./trainer/internal/farlink
 	REPRISE_FARLINK=$(CURDIR)/bin/farlink go test -count 1 -v -run TestSessionFarAway ./cmd/reprise
 
-test-all: test test-kills test-farlink $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, PyTorch's curves and its exports
+test-all: test test-kills test-farlink $(COSIGN) $(MINIO) ## and cosign and MinIO, which take ten minutes each to build, PyTorch's layers, curves and exports
 	REPRISE_MINIO=1 go test -count 1 -timeout 60m -run MinIO ./zoo/s3
 	REPRISE_COSIGN=$(COSIGN) go test -count 1 -run TestServerWithCosign ./cmd/reprise
 	@/usr/bin/python3 -c 'import torch' 2>/dev/null || \
 	  (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-torch >/dev/null)
-	REPRISE_PYTORCH=/usr/bin/python3 go test -count 1 -run PyTorch ./fixtures/golden ./closure/modelfile
+	REPRISE_PYTORCH=/usr/bin/python3 go test -count 1 -run PyTorch ./fixtures/golden ./closure/modelfile ./wasm
 
 # The suite is the folder conformance of the specification's repository, opencontainers/distribution-spec: at v1.1.1 "go test -c" makes a
 # program of it, later "go build".

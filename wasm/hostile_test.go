@@ -49,11 +49,43 @@ func TestHostileSpecifications(t *testing.T) {
 			l.Kind, l.Attributes, l.Inputs = kind, nil, names
 		}
 	}
+	// with puts another layer in the place of the second, whose input is [3, 3, 2].
+	with := func(name string, attributes map[string]any) func(r *schema.Resolved) {
+		return func(r *schema.Resolved) {
+			kind(1, name)(r)
+			r.Model.Layers[1].Attributes = attributes
+		}
+	}
+	type attributes = map[string]any
 	for _, c := range []struct {
 		name   string
 		change func(r *schema.Resolved)
 		path   string
 	}{
+		{"slopes that are no numbers", with("prelu", attributes{"slope": math.NaN()}), "model.layers[1].prelu.slope"},
+		{"unequal groups of a maxout", with("maxout", attributes{"size": 3.0}), "model.layers[1].maxout"},
+		{"a padding of a million", with("pad", attributes{"top": 1e6}), "model.layers[1].pad.top"},
+		{"a padding to a huge image", with("pad", attributes{"top": 65536.0, "left": 65536.0}), "model.layers[1].pad"},
+		{"reflecting more than there is", with("pad", attributes{"left": 3.0, "mode": "reflect"}), "model.layers[1].pad"},
+		{"cropping everything", with("crop", attributes{"left": 2.0, "right": 1.0}), "model.layers[1].crop"},
+		{"a huge image", with("upsample", attributes{"factor": 65.0}), "model.layers[1].upsample"},
+		{"a shape of other elements", with("reshape", attributes{"shape": []any{4.0, 4.0}}), "model.layers[1].reshape"},
+		{"a shape with parts", with("reshape", attributes{"shape": []any{1.5, 12.0}}), "model.layers[1].reshape"},
+		{"a shape of overflowing size", with("reshape", attributes{"shape": []any{268435456.0, 268435456.0, 268435456.0}}), "model.layers[1].reshape"},
+		{"a shape of rank 4", with("reshape", attributes{"shape": []any{1.0, 3.0, 3.0, 2.0}}), "model.layers[1].reshape"},
+		{"an order that names a dimension twice", with("permute", attributes{"order": []any{1.0, 2.0, 2.0}}), "model.layers[1].permute"},
+		{"an order of two of three", with("permute", attributes{"order": []any{1.0, 2.0}}), "model.layers[1].permute"},
+		{"noise without a deviation", with("gaussian-noise", nil), "model.layers[1].gaussian-noise.deviation"},
+		{"a difference of three", kind(1, "subtract", "conv1", "conv1", "conv1"), "model.layers[1].inputs"},
+		{"a product of other shapes", kind(1, "dot", "conv1", "input"), "model.layers[1].dot"},
+		{"more windows than elements", with("adaptive-avgpool2d", attributes{"size": 4.0}), "model.layers[1].adaptive-avgpool2d"},
+		{"a maximum of a row", kind(3, "global-max-pool"), "model.layers[3].global-max-pool"},
+		{"a norm without a constant", with("local-response-norm", attributes{"k": 0.0}), "model.layers[1].local-response-norm.k"},
+		{"unequal groups of a norm", with("group-norm", attributes{"groups": 3.0}), "model.layers[1].group-norm"},
+		{"norms of single values", func(r *schema.Resolved) {
+			r.Model.Layers[0].Attributes["kernel"] = []any{5.0, 5.0}
+			kind(1, "instance-norm")(r)
+		}, "model.layers[1].instance-norm"},
 		{"empty", func(r *schema.Resolved) { *r = schema.Resolved{} }, "datasets.train"},
 		{"no data", func(r *schema.Resolved) { r.Datasets = nil }, "datasets.train"},
 		{"no layers", func(r *schema.Resolved) { r.Model.Layers = nil }, "model.layers"},

@@ -40,8 +40,9 @@ type Parameter struct {
 	Name          string // "weight", "bias"
 	Shape         []int
 	FanIn, FanOut int
-	Bias          bool   // not regularised
-	Initializer   string // "" is the algorithm's, or zeros for a bias
+	Bias          bool    // not regularised
+	Initializer   string  // "" is the algorithm's, or zeros for a bias
+	Value         float64 // of the initializer constant
 }
 
 // InitializedBy is the initializer, given that of the algorithm.
@@ -53,7 +54,11 @@ func (p Parameter) InitializedBy(algorithm schema.Named) schema.Named {
 	if own == "" {
 		return algorithm
 	}
-	return schema.Named{Component: schema.Component{Kind: own}}
+	named := schema.Named{Component: schema.Component{Kind: own}}
+	if own == "constant" {
+		named.Attributes = map[string]any{"value": p.Value}
+	}
+	return named
 }
 
 // Node is one operation at its place.

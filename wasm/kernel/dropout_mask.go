@@ -12,6 +12,8 @@ type maskFill struct {
 	c    *code
 	mask Buffer
 	rate float32
+	// value pushes what becomes of element i of four, given their words.
+	value func(i int)
 
 	word      [4]local // v128: the words of four counters
 	counters  local    // v128: first words of the next four counters
@@ -23,23 +25,31 @@ type maskFill struct {
 // mask has no halo; the rate is below 1.
 func (e *Emitter) DropoutMask(name string, mask Buffer, rate float32, layer int, x Context) Fn {
 	return e.Define(name, nil, nil, func(c *code, _ []local) {
-		f := maskFill{c: c, mask: mask, rate: rate}
-		f.word = [4]local(c.Locals(asm.V128, 4))
-		f.constants = [3]local(c.Locals(asm.V128, 3))
-		f.counters, f.p = c.Local(asm.V128), c.Local(asm.I32)
-		c.I32x4(int32(PurposeDropout | layer))
-		c.Set(f.constants[0])
-		for i, addr := range []int{x.Microbatch, x.Step} {
-			c.I32(addr)
-			c.Mem(asm.V128Splat32, 0)
-			c.Set(f.constants[1+i])
-		}
+		f := newMaskFill(c, mask, layer, x)
+		f.rate = rate
+		f.value = func(i int) { f.factors(f.word[i]) }
 		if mask.Layout == Rows {
 			f.rows(x)
 		} else {
 			f.sites(x)
 		}
 	})
+}
+
+// newMaskFill has the words of a layer's stream.
+func newMaskFill(c *code, mask Buffer, layer int, x Context) *maskFill {
+	f := &maskFill{c: c, mask: mask}
+	f.word = [4]local(c.Locals(asm.V128, 4))
+	f.constants = [3]local(c.Locals(asm.V128, 3))
+	f.counters, f.p = c.Local(asm.V128), c.Local(asm.I32)
+	c.I32x4(int32(PurposeDropout | layer))
+	c.Set(f.constants[0])
+	for i, addr := range []int{x.Microbatch, x.Step} {
+		c.I32(addr)
+		c.Mem(asm.V128Splat32, 0)
+		c.Set(f.constants[1+i])
+	}
+	return f
 }
 
 // start sets the counters to those of four examples or of four consecutive quads, apart by so much, from an example of the
@@ -117,7 +127,7 @@ func (f *maskFill) sites(x Context) {
 		f.draw(x, 1)
 		for i := sites - 1; i >= 0; i-- {
 			c.Get(f.p)
-			f.factors(f.word[i])
+			f.value(i)
 			c.Mem(asm.V128Store, f.mask.Addr+i*site)
 		}
 		c.AddTo(f.p, 4*site)

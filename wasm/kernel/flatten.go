@@ -44,14 +44,4 @@ func copies(e *Emitter, n *Node) Kernels {
 	return k
 }
 
-func (flatten) Emit(e *Emitter, n *Node) Kernels {
-	if n.In.Layout == Rows {
-		return copies(e, n)
-	}
-	forward := e.define(n.Name+".forward", func(c *code) { transpose(c, n.In, n.Out) })
-	k := Kernels{Forward: forward, Infer: forward}
-	if n.needsInGrad() {
-		k.Backward = e.define(n.Name+".backward", func(c *code) { transpose(c, n.OutGrad, n.InGrad) })
-	}
-	return k
-}
+func (flatten) Emit(e *Emitter, n *Node) Kernels { return relaid(e, n) }

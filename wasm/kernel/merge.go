@@ -14,7 +14,9 @@ import (
 //	add       (x0 + x1) + …
 //	average   ((x0 + x1) + …)·(1/n)
 //	multiply  (x0·x1)·…
+//	subtract  x0 − x1, of two
 //	maximum   the largest; its gradient goes to the first of equal ones
+//	minimum   the smallest, likewise
 //
 // The gradient of a product by xi is ((g·x0)·x1)·… over the others.
 type merge struct{ kind string }
@@ -26,8 +28,13 @@ func (m merge) Declaration() schema.Declaration {
 	docs := map[string]string{
 		"add": "Sum of its inputs, element by element.", "average": "Mean of its inputs, element by element.",
 		"multiply": "Product of its inputs, element by element.", "maximum": "Largest of its inputs, element by element.",
+		"minimum": "Smallest of its inputs, element by element.", "subtract": "The first input less the second, element by element.",
 	}
-	return schema.Declaration{Name: m.kind, Doc: docs[m.kind], MinInputs: 2, MaxInputs: maxMerged}
+	most := maxMerged
+	if m.kind == "subtract" {
+		most = 2
+	}
+	return schema.Declaration{Name: m.kind, Doc: docs[m.kind], MinInputs: 2, MaxInputs: most}
 }
 
 func (m merge) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
@@ -39,7 +46,7 @@ func (m merge) Infer(_ schema.Attributes, in [][]int) (graph.Inference, error) {
 	return graph.Inference{Shape: in[0]}, nil
 }
 
-func (m merge) keepsOutput(*graph.Node) bool { return m.kind == "maximum" }
+func (m merge) keepsOutput(*graph.Node) bool { return m.kind == "maximum" || m.kind == "minimum" }
 
 func (m merge) fuses() bool { return m.kind == "add" }
 
@@ -69,7 +76,10 @@ func (m merge) Emit(e *Emitter, n *Node) Kernels {
 		c.F32x4(1 / float32(len(n.Ins)))
 		c.Op(asm.F32x4Mul)
 	}
-	op := map[string]asm.Op{"add": asm.F32x4Add, "average": asm.F32x4Add, "multiply": asm.F32x4Mul, "maximum": asm.F32x4PMax}[m.kind]
+	op := map[string]asm.Op{
+		"add": asm.F32x4Add, "average": asm.F32x4Add, "subtract": asm.F32x4Sub, "multiply": asm.F32x4Mul,
+		"maximum": asm.F32x4PMax, "minimum": asm.F32x4PMin,
+	}[m.kind]
 	k := Kernels{Forward: e.define(n.Name+".forward", func(c *code) {
 		eachVector(c, addresses(append(slices.Clone(n.Ins), n.Out)...), bytes, func(at func(int) (local, int)) {
 			store(c, at, len(n.Ins), func() {
@@ -108,7 +118,11 @@ func (m merge) Emit(e *Emitter, n *Node) Kernels {
 								c.Op(asm.F32x4Mul)
 							}
 						}
-					case "maximum":
+					case "subtract":
+						if i == 1 {
+							c.Op(asm.F32x4Neg)
+						}
+					case "maximum", "minimum":
 						load(c, at, i)
 						load(c, at, out)
 						c.Op(asm.F32x4Eq)

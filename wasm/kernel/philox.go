@@ -13,6 +13,7 @@ import asm "github.com/reprise-ml/reprise/wasm/module"
 //	PurposeBlocks    see Order          0                     epoch        epoch / 2^32
 //	PurposeRecords   see Order          block                 epoch        epoch / 2^32
 //	PurposeDropout   layer's index      see DropoutMask       microbatch   step
+//	                 (of gaussian-noise, too)
 //	PurposeAugment   place in the list  example               microbatch   step
 //
 // Element i of a stream is word i mod 4 of its counter. A word x gives the uniform number (x >> 8) · 2^−24 in [0, 1).

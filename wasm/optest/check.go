@@ -35,6 +35,7 @@ func CheckResolved(t *testing.T, r schema.Resolved, runtimes ...Runtime) {
 	for _, runtime := range runtimes {
 		newPair(t, runtime, r, code).run()
 	}
+	showResolved(t, r, ShownForward, ShownBackward)
 }
 
 // pair is an engine and its oracle, side by side.

@@ -66,4 +66,5 @@ func numeric(t *testing.T, r schema.Resolved) {
 			}
 		}
 	}
+	Show(t, g, ShownGradient)
 }

@@ -5,8 +5,10 @@ import "github.com/reprise-ml/reprise/wasm/graph"
 // newMerging makes the layer of a node that merges its inputs, or nil.
 func newMerging[F Float](node *graph.Node) merging[F] {
 	switch node.Kind {
-	case "add", "average", "multiply", "maximum":
+	case "add", "average", "subtract", "multiply", "maximum", "minimum":
 		return merge[F]{node.Kind}
+	case "dot":
+		return dot[F]{node.In().Shape[len(node.In().Shape)-1]}
 	case "concat":
 		var channels []int
 		for _, in := range node.Inputs {
@@ -31,6 +33,10 @@ func (l merge[F]) forward(_ Call, x [][][]F) [][]F {
 					s *= v
 				case "maximum":
 					s = pmax(s, v)
+				case "minimum":
+					s = pmin(s, v)
+				case "subtract":
+					s -= v
 				default:
 					s += v
 				}
@@ -61,7 +67,11 @@ func (l merge[F]) backward(_ Call, x [][][]F, y, dy [][]F) (dx [][][]F) {
 							g *= other[n][e]
 						}
 					}
-				case "maximum":
+				case "subtract":
+					if i == 1 {
+						g = -g
+					}
+				case "maximum", "minimum":
 					for j := range i + 1 { // the first that is as large takes it
 						if (x[j][n][e] == y[n][e]) != (j == i) {
 							g = 0
@@ -101,6 +111,31 @@ func (l concat[F]) backward(_ Call, x [][][]F, _, dy [][]F) [][][]F {
 			for i, c := range l.channels {
 				dx[i][n] = append(dx[i][n], g[:c]...)
 				g = g[c:]
+			}
+		}
+	}
+	return dx
+}
+
+// dot is the sum over the channels of the product of two values.
+type dot[F Float] struct{ channels int }
+
+func (l dot[F]) forward(_ Call, x [][][]F) [][]F {
+	y := rows[F](len(x[0]), len(x[0][0])/l.channels)
+	for n := range y {
+		for e, v := range x[0][n] {
+			y[n][e/l.channels] += F(v * x[1][n][e])
+		}
+	}
+	return y
+}
+
+func (l dot[F]) backward(_ Call, x [][][]F, _, dy [][]F) [][][]F {
+	dx := [][][]F{zeros(x[0]), zeros(x[0])}
+	for i, d := range dx {
+		for n := range d {
+			for e := range d[n] {
+				d[n][e] = dy[n][e/l.channels] * x[1-i][n][e]
 			}
 		}
 	}

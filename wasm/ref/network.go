@@ -138,10 +138,36 @@ func newLayer[F Float](node *graph.Node, index int, own []*Parameter[F], tile ke
 		return avgPool2d[F]{newWindow(node, "size")}
 	case "global-average-pool":
 		return globalPool[F]{channels: node.Shape[0]}
-	case "flatten":
+	case "global-max-pool":
+		return newAdaptivePool[F](node, true, true)
+	case "adaptive-maxpool2d":
+		return newAdaptivePool[F](node, true, false)
+	case "adaptive-avgpool2d":
+		return newAdaptivePool[F](node, false, false)
+	case "local-response-norm":
+		return newLocalResponse[F](node)
+	case "group-norm":
+		return newGroupNorm(node, a.Int("groups"), weight, bias, tile.Lanes)
+	case "instance-norm":
+		return newGroupNorm(node, node.Shape[len(node.Shape)-1], weight, bias, tile.Lanes)
+	case "flatten", "reshape":
 		return flatten[F]{}
+	case "permute":
+		return newPermute[F](node)
+	case "pad":
+		return newPad[F](node)
+	case "crop":
+		return newCrop[F](node)
+	case "upsample":
+		return newUpsample[F](node)
+	case "gaussian-noise":
+		return noise[F]{deviation: single(a.Float("deviation")), layer: index}
 	case "dropout":
 		return dropout[F]{rate: single(a.Float("rate")), layer: index}
+	case "prelu":
+		return prelu[F]{weight: weight, tile: tile.Lanes}
+	case "maxout":
+		return maxout[F]{a.Int("size")}
 	case graph.Activation:
 		return activation[F]{a.Text("function")}
 	}
@@ -173,9 +199,9 @@ func (l place[F]) read(values [][][]F) (x [][][]F) {
 	return x
 }
 
-// Backward sets the gradients of all parameters, of the sum of the examples' losses. The gradient by values with several
+// Backward sets the gradients of all parameters, of the sum of the examples' losses, and returns that by the input. The gradient by values with several
 // readers is the sum of their parts, from the last reader to the first, and of one reader in the order of its inputs.
-func (n *Network[F]) Backward(c Call, values [][][]F, gradient [][]F) {
+func (n *Network[F]) Backward(c Call, values [][][]F, gradient [][]F) [][]F {
 	for _, p := range n.Parameters {
 		clear(p.Grad)
 	}
@@ -190,6 +216,7 @@ func (n *Network[F]) Backward(c Call, values [][][]F, gradient [][]F) {
 			}
 		}
 	}
+	return gradients[0]
 }
 
 // Gradient sets the gradients of all parameters for these records.

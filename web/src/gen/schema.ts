@@ -295,6 +295,16 @@ export type SpecificationLayer = {
     /** Which. */
     readonly function: "linear" | "relu" | "leaky-relu" | "relu6" | "tanh" | "sigmoid" | "hard-sigmoid" | "hard-swish" | "elu" | "selu" | "softplus" | "softsign" | "silu" | "gelu" | "gelu-tanh";
   };
+  /** Mean of each channel in windows that divide the image into so many. */
+  readonly "adaptive-avgpool2d"?: {
+    /** Height and width of the output. */
+    readonly size: number | readonly [number, number];
+  };
+  /** Maximum of each channel in windows that divide the image into so many. */
+  readonly "adaptive-maxpool2d"?: {
+    /** Height and width of the output. */
+    readonly size: number | readonly [number, number];
+  };
   /** Sum of its inputs, element by element. */
   readonly add?: { readonly [key: string]: never };
   /** Self-attention: of queries, keys and values side by side, [steps, 3·units] as a dense layer makes them, [steps, units]. */
@@ -342,6 +352,17 @@ export type SpecificationLayer = {
     /** Steps of the window. */
     readonly stride?: number | readonly [number, number];
   };
+  /** An image without some of its rows and columns; a sequence has only columns. */
+  readonly crop?: {
+    /** Rows or columns to leave out. */
+    readonly bottom?: number;
+    /** Rows or columns to leave out. */
+    readonly left?: number;
+    /** Rows or columns to leave out. */
+    readonly right?: number;
+    /** Rows or columns to leave out. */
+    readonly top?: number;
+  };
   /** Fully connected layer: activation(W·x + b), of each step where there are several. */
   readonly dense?: {
     /** Function of each output. */
@@ -364,6 +385,8 @@ export type SpecificationLayer = {
     /** Steps of the window. */
     readonly stride?: number | readonly [number, number];
   };
+  /** Sum over the channels of the product of its two inputs. */
+  readonly dot?: { readonly [key: string]: never };
   /** Zeroes elements at random while training. */
   readonly dropout?: {
     /** Probability of a zero. */
@@ -378,8 +401,24 @@ export type SpecificationLayer = {
   };
   /** One row of all elements, in the order height, width, channels. */
   readonly flatten?: { readonly [key: string]: never };
+  /** Adds normal numbers while training. */
+  readonly "gaussian-noise"?: {
+    /** Standard deviation. */
+    readonly deviation: number;
+  };
   /** Mean of each channel over the whole image. */
   readonly "global-average-pool"?: { readonly [key: string]: never };
+  /** Maximum of each channel over the whole image. */
+  readonly "global-max-pool"?: { readonly [key: string]: never };
+  /** Gives each group of neighbouring channels of an example mean 0 and variance 1. */
+  readonly "group-norm"?: {
+    /** Whether each channel has a trained scale and offset. */
+    readonly affine?: boolean;
+    /** Added to the variance. */
+    readonly epsilon?: number;
+    /** How many. */
+    readonly groups: number;
+  };
   /** Gated recurrent unit over the steps of a sequence. */
   readonly gru?: {
     /** Whether the output is the state after each step, and not after the last alone. */
@@ -388,10 +427,28 @@ export type SpecificationLayer = {
     readonly units: number;
   };
   readonly inputs?: readonly LayerName[];
+  /** Gives each channel of an example mean 0 and variance 1. */
+  readonly "instance-norm"?: {
+    /** Whether each channel has a trained scale and offset. */
+    readonly affine?: boolean;
+    /** Added to the variance. */
+    readonly epsilon?: number;
+  };
   /** Mean 0 and variance 1 of the channels at each position, then a scale and an offset of each channel. */
   readonly "layer-norm"?: {
     /** Added to the variance. */
     readonly epsilon?: number;
+  };
+  /** Divides by a power of the mean square of neighbouring channels: x / (k + alpha/size · Σx²)^beta, as PyTorch, Caffe and ConvNetJS. */
+  readonly "local-response-norm"?: {
+    /** Weight of the mean square. */
+    readonly alpha?: number;
+    /** Exponent. */
+    readonly beta?: number;
+    /** Added to the mean square. */
+    readonly k?: number;
+    /** Neighbouring channels, the channel itself included. */
+    readonly size?: number;
   };
   /** Long short-term memory over the steps of a sequence. */
   readonly lstm?: {
@@ -402,6 +459,11 @@ export type SpecificationLayer = {
   };
   /** Largest of its inputs, element by element. */
   readonly maximum?: { readonly [key: string]: never };
+  /** Largest of each group of neighbouring channels. */
+  readonly maxout?: {
+    /** Channels of a group. */
+    readonly size?: number;
+  };
   /** Maximum of each channel in a window. */
   readonly maxpool2d?: {
     /** As for conv2d. */
@@ -411,16 +473,48 @@ export type SpecificationLayer = {
     /** Steps of the window; by default its size. */
     readonly stride?: number | readonly [number, number];
   };
+  /** Smallest of its inputs, element by element. */
+  readonly minimum?: { readonly [key: string]: never };
   /** Product of its inputs, element by element. */
   readonly multiply?: { readonly [key: string]: never };
   readonly name?: LayerName;
+  /** An image with rows and columns around it; a sequence has only columns. */
+  readonly pad?: {
+    /** Rows or columns to add. */
+    readonly bottom?: number;
+    /** Rows or columns to add. */
+    readonly left?: number;
+    /** Zeros, or what lies on the other side of the edge. */
+    readonly mode?: "zero" | "reflect";
+    /** Rows or columns to add. */
+    readonly right?: number;
+    /** Rows or columns to add. */
+    readonly top?: number;
+  };
+  /** Dimensions in another order. */
+  readonly permute?: {
+    /** For each dimension of the output, which of the input it is, counted from 1. */
+    readonly order: readonly number[];
+  };
   /** Adds to each step of a sequence [steps, units] what tells its place. */
   readonly "positional-encoding"?: {
     /** Whether it is trained, or sines and cosines of the place. */
     readonly kind?: "learned" | "sinusoidal";
   };
+  /** x where that is positive, else a trained slope times x. */
+  readonly prelu?: {
+    /** One slope for all channels instead of one for each. */
+    readonly shared?: boolean;
+    /** Initial slope. */
+    readonly slope?: number;
+  };
   /** Multiplies the learning rate; 0 freezes the layer. */
   readonly rate?: number;
+  /** The same elements, in their order, in another shape. */
+  readonly reshape?: {
+    /** One to three dimensions. */
+    readonly shape: readonly number[];
+  };
   /** Simple recurrent layer over the steps of a sequence: tanh of its input's and its state's part. */
   readonly rnn?: {
     /** Whether the output is the state after each step, and not after the last alone. */
@@ -430,6 +524,15 @@ export type SpecificationLayer = {
   };
   /** Softmax over the last axis. A loss that takes the softmax itself wants none before it. */
   readonly softmax?: { readonly [key: string]: never };
+  /** The first input less the second, element by element. */
+  readonly subtract?: { readonly [key: string]: never };
+  /** An image so many times as high and wide; a sequence has only columns. */
+  readonly upsample?: {
+    /** How many times as high and wide. */
+    readonly factor?: number | readonly [number, number];
+    /** Copies, or means of neighbours (as PyTorch's with align_corners=False). */
+    readonly mode?: "nearest" | "bilinear";
+  };
 };
 
 export type SpecificationLoss = "binary-cross-entropy" | "hinge" | "huber" | "kl-divergence" | "log-cosh" | "mean-absolute-error" | "mean-squared-error" | "poisson" | "softmax-cross-entropy" | {
