@@ -130,7 +130,7 @@ func TestParentAnswers(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	team := start(t, fixtures.HostileNamed(fixtures.EndlessGreedy), glyphData(), runner.TeamOptions{
-		Options: patient, Child: &runner.ChildOptions{Deadline: time.Second},
+		Options: patient, Child: &runner.ChildOptions{Deadline: 5 * time.Second}, // which opening is held to, too
 	})
 	if err := team.Init(t.Context(), 1); err != nil {
 		t.Fatal(err)
