@@ -69,9 +69,9 @@ func describeNode(n onnxNode) string {
 // onnxOperations are those that become layers, or nothing.
 var onnxOperations = map[string]func(*translation, onnxNode) error{
 	"Conv": (*translation).conv, "Gemm": (*translation).gemm, "MatMul": (*translation).matMul,
-	"BatchNormalization": (*translation).batchNorm,
-	"MaxPool":            (*translation).pool, "AveragePool": (*translation).pool,
-	"GlobalAveragePool": (*translation).globalPool, "ReduceMean": (*translation).reduceMean,
+	"BatchNormalization": (*translation).batchNorm, "PRelu": (*translation).prelu,
+	"MaxPool": (*translation).pool, "AveragePool": (*translation).pool,
+	"GlobalAveragePool": (*translation).globalPool, "GlobalMaxPool": (*translation).globalPool, "ReduceMean": (*translation).reduceMean,
 	"Flatten": (*translation).flatten, "Reshape": (*translation).reshape, "Squeeze": (*translation).squeeze,
 	"Relu": (*translation).function, "LeakyRelu": (*translation).function, "Elu": (*translation).function, "Selu": (*translation).function,
 	"Gelu": (*translation).function, "Silu": (*translation).function, "Clip": (*translation).function, "HardSwish": (*translation).function,

@@ -15,12 +15,58 @@ func (t *translation) function(n onnxNode) error {
 	if err != nil {
 		return err
 	}
+	if n.op == "LeakyRelu" {
+		if a, said := n.attributes["alpha"]; said && a.f != 0.01 {
+			return t.slope(n, in, a.f)
+		}
+	}
 	f, err := t.functionOf(n)
 	if err != nil {
 		return err
 	}
 	_, err = t.add(n, "activation", map[string]any{"function": f}, in, in)
 	return err
+}
+
+// slope is a leaky rectifier of any slope, which stays as it is in training.
+func (t *translation) slope(n onnxNode, in value, slope float32) error {
+	if err := only(n, "alpha"); err != nil {
+		return err
+	}
+	name, err := t.add(n, "prelu", map[string]any{"shared": true, "slope": short(slope)}, in, in)
+	if err != nil {
+		return err
+	}
+	t.model.Layers[t.at[name]].Rate = new(float64)
+	return t.parameter(name, "weight", []int{1}, []float32{slope})
+}
+
+// prelu has a trained slope, for all channels or for each.
+func (t *translation) prelu(n onnxNode) error {
+	if err := only(n); err != nil {
+		return err
+	}
+	in, err := t.read(n, 0)
+	if err != nil {
+		return err
+	}
+	shape, slopes, err := t.constant(n, 1, "slope")
+	if err != nil {
+		return err
+	}
+	channels := in.shape[0]
+	if len(slopes) != 1 && (len(slopes) != channels || len(shape) == 0 || shape[0] != channels && len(shape) != 1) {
+		return fmt.Errorf("its slope has the shape %v; there are %d channels", shape, channels)
+	}
+	shared := len(slopes) == 1
+	if !shared {
+		slopes = in.order.columns(slopes)
+	}
+	name, err := t.add(n, "prelu", map[string]any{"shared": shared}, in, in)
+	if err != nil {
+		return err
+	}
+	return t.parameter(name, "weight", []int{len(slopes)}, slopes)
 }
 
 // functionOf is what we call the function of a node. Its constants must be ours.

@@ -421,7 +421,11 @@ func (t *translation) globalPool(n onnxNode) error {
 	case in.row: // its height and width are 1
 		return t.made(n, in)
 	}
-	_, err = t.add(n, "global-average-pool", nil, value{shape: []int{in.shape[0], 1, 1}, row: true}, in)
+	kind := "global-average-pool"
+	if n.op == "GlobalMaxPool" {
+		kind = "global-max-pool"
+	}
+	_, err = t.add(n, kind, nil, value{shape: []int{in.shape[0], 1, 1}, row: true}, in)
 	return err
 }
 

@@ -33,8 +33,9 @@ they were trained is not part of it. It is published, verified, and trained furt
   safetensors, .npz   parameters alone, by name
 
 Of ONNX these operations are read: Conv, depthwise Conv, Gemm, MatMul (with Add as its bias), BatchNormalization, MaxPool,
-AveragePool, GlobalAveragePool, ReduceMean over height and width, Pad before a window, Flatten, Reshape and Squeeze to rows;
-Relu, LeakyRelu (0.01), Tanh, Sigmoid; Add, Sum, Mul, Max, Mean and Concat of branches; Softmax and LogSoftmax at the end. Identity,
+AveragePool, GlobalAveragePool, GlobalMaxPool, ReduceMean over height and width, Pad before a window, Flatten, Reshape and Squeeze to rows;
+Relu, Clip to 0 … 6, LeakyRelu, PRelu, Elu, Selu, Gelu, Silu, Softplus, Softsign, HardSigmoid, HardSwish, Tanh, Sigmoid, also where they
+are written as several nodes; Add, Sum, Mul, Max, Mean and Concat of branches; Softmax and LogSoftmax at the end. Identity,
 Dropout and Cast do nothing. Shapes that the graph computes are worked out.
 
 SPEC is a closure.yaml. Where FILE says what the layers are, SPEC leaves model.layers out; its input must be what the

@@ -90,10 +90,27 @@ NETWORKS = {
     "depthwise": (
         [4, 9, 9],
         lambda: nn.Sequential(
-            nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1), nn.LeakyReLU(),
+            nn.Conv2d(4, 4, 3, 2, 1, groups=4), nn.BatchNorm2d(4), nn.ReLU6(), nn.Conv2d(4, 6, 1), nn.Hardswish(),
             nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(6, 3),
         ),
         {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False},
+    ),
+    "slopes": (
+        [4, 9, 8],
+        lambda: nn.Sequential(
+            nn.Conv2d(4, 6, 3, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(6, 12, 3), nn.PReLU(12),
+            nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(12, 3), nn.PReLU(),
+        ),
+        {},
+    ),
+    "functions": (
+        [6],
+        lambda: nn.Sequential(*[
+            layer
+            for f in [nn.LeakyReLU(), nn.ELU(), nn.GELU(), nn.SiLU(), nn.Softplus(), nn.Softsign(), nn.SELU(), nn.Hardsigmoid(), nn.Mish()]
+            for layer in (nn.Linear(6, 6), f)
+        ], nn.Linear(6, 2)),
+        {},
     ),
     "view": ([2, 7, 4], View, {"dynamic_axes": {"x": {0: "batch"}}, "training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}),
 }
