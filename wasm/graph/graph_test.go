@@ -98,7 +98,7 @@ func TestBuildRefuses(t *testing.T) {
 		{"an empty shape", []int{3, 0}, layer("flatten", nil), "model.input.shape"},
 		{"a negative shape", []int{-3, -3}, layer("flatten", nil), "model.input.shape"},
 		{"a shape whose product overflows", []int{1 << 32, 1 << 32}, layer("flatten", nil), "model.input.shape"},
-		{"an unknown operation", []int{3}, layer("lstm", nil), "model.layers[0]"},
+		{"an unknown operation", []int{3}, layer("teleport", nil), "model.layers[0]"},
 		{"an unknown attribute", []int{3}, layer("dense", map[string]any{"units": 1, "size": 1}), "model.layers[0].dense.size"},
 		{"a shape that does not fit", []int{3}, layer("maxpool2d", nil), "model.layers[0].maxpool2d"},
 		{"too large a weight", []int{1 << 20}, layer("dense", map[string]any{"units": 1 << 10}), "model.layers[0].dense"},
