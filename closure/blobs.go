@@ -89,8 +89,9 @@ func (v *verifyReader) damaged() error {
 	return &schema.Damaged{Blobs: []schema.DamagedBlob{b}}
 }
 
-// OpenBlob opens a blob of a manifest or document. The reader verifies digest and size; errors name path. A blob that the
-// store does not have is damage here, since a document promises it: the error is *schema.Damaged and wraps ErrNotFound.
+// OpenBlob opens a blob of a manifest or document. The store verifies the digest, the reader the size, unless that is negative;
+// errors name path. A blob that the store does not have is damage here, since a document promises it: the error is
+// *schema.Damaged and wraps ErrNotFound.
 func OpenBlob(ctx context.Context, blobs Blobs, path string, d schema.Digest, size int64) (io.ReadCloser, error) {
 	r, err := blobs.Open(ctx, d)
 	if errors.Is(err, ErrNotFound) {
@@ -99,7 +100,7 @@ func OpenBlob(ctx context.Context, blobs Blobs, path string, d schema.Digest, si
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &blobReader{r: VerifyReader(renamed{r, path}, path, d, size), c: r}, nil
+	return &blobReader{r: &sizedReader{r: renamed{r, path}, path: path, want: d, size: size}, c: r}, nil
 }
 
 // ReadBlob reads a blob of at most limit bytes into memory. It is for documents, engines and shards, whose size a
@@ -124,9 +125,43 @@ func ReadBlob(ctx context.Context, blobs Blobs, path string, d schema.Digest, si
 	return b, nil
 }
 
-// missing is the damage of a file that is not there or is cut short.
+// missing is the damage of a file that is not there or has another size.
 func missing(path string, d schema.Digest) *schema.Damaged {
 	return &schema.Damaged{Blobs: []schema.DamagedBlob{{Path: path, Expected: d}}}
+}
+
+// sizedReader checks that what a store has under a digest, and verifies, is as long as a document says.
+type sizedReader struct {
+	r    io.Reader
+	path string
+	want schema.Digest
+	size int64 // negative: unknown
+	n    int64
+	err  error
+}
+
+func (s *sizedReader) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	s.n += int64(n)
+	switch over := s.n - s.size; {
+	case s.size < 0:
+	case over > 0:
+		n -= int(min(over, int64(n)))
+		// Perhaps the bytes are damaged, too, which the end of the stream tells.
+		if err == nil {
+			_, err = io.CopyN(io.Discard, s.r, maxExcess)
+		}
+		if err == nil || errors.Is(err, io.EOF) {
+			err = missing(s.path, s.want)
+		}
+	case over < 0 && errors.Is(err, io.EOF):
+		err = missing(s.path, s.want)
+	}
+	s.err = err
+	return n, err
 }
 
 type blobReader struct {

@@ -30,7 +30,8 @@ type PullOptions struct {
 //
 // What was fetched when a pull ended early, even by being killed, lies in a hidden directory beside (or in) the wanted one, and
 // the next pull of the same object to the same place goes on with it: in the middle of a file where the store is a
-// RangeReader. What is gone on with is verified again.
+// RangeReader. What is gone on with is verified again. A power failure soon after can lose bytes of what was pulled, as of any copy:
+// nothing waits for the disk, verifying finds it, and the store still has it.
 func Pull(ctx context.Context, s Store, reference, dir string, opts PullOptions) (Resolved, error) {
 	r, err := Resolve(ctx, s, reference)
 	if err != nil {
@@ -91,9 +92,6 @@ func (f fetch) run(ctx context.Context, partial, whole string) error {
 		return err
 	}
 	err = f.fill(ctx, out)
-	if err == nil {
-		err = out.Sync()
-	}
 	if closeErr := out.Close(); err == nil {
 		err = closeErr
 	}

@@ -148,8 +148,11 @@ func (r *repository) Put(ctx context.Context, d schema.Digest, size int64, src i
 		r.s.where.found(key)
 		return nil
 	}
-	content, err := io.ReadAll(verified)
-	if err != nil {
+	content := make([]byte, size)
+	if _, err := io.ReadFull(verified, content); err != nil {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, verified); err != nil { // the verdict comes with the end of the stream
 		return err
 	}
 	if mediaType, ok := looksLikeManifest(content); ok && size <= closure.MaxManifest {
